@@ -1,0 +1,1 @@
+export type Spelling = 'compact' | 'spaced';
