@@ -56,7 +56,10 @@ export class FileReader implements AsyncDisposable {
    */
   async read(offset: number, length: number): Promise<Buffer> {
     if (!Number.isSafeInteger(offset) || offset < 0 || !Number.isSafeInteger(length) || length < 0) {
-      throw damagedFile(this.path, offset, `a read of ${length} bytes there is impossible`, { wanted: length, got: 0 });
+      throw damagedFile(this.path, offset, `a read of ${length} bytes there is impossible`, {
+        wanted: length,
+        got: 0,
+      });
     }
     if (length > fileReadBytesMax) {
       const reason = `wanted ${length} bytes, the ceiling of one read is ${fileReadBytesMax}`;
