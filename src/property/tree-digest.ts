@@ -1,0 +1,39 @@
+/** How digests are composed into slot digests, and slot digests into roots: over their hex text, as BanyanDB does. */
+import { createHash, type Hash } from 'node:crypto';
+import { assert } from '../lib/assert.ts';
+import { digestBytes } from './version.ts';
+
+// Digests turned into text at a time, so that a large run of them needs 128 KiB of text and no more.
+const chunkBytes = 1_024 * digestBytes;
+
+/**
+ * Composes digests in the order given: of leaves in key order to a slot digest, of the non-empty slots in
+ * ascending slot number to a root.
+ */
+export class DigestComposer {
+  #hash: Hash | null = null;
+
+  /** Adds one digest of 64 bytes. */
+  update(digest: Uint8Array): void {
+    assert(digest.length === digestBytes, 'a digest has 64 bytes');
+    this.#addHex(Buffer.from(digest.buffer, digest.byteOffset, digest.byteLength));
+  }
+
+  /** Adds digests that stand one after another in `digests`. */
+  updateMany(digests: Buffer): void {
+    assert(digests.length % digestBytes === 0, 'digests have 64 bytes each');
+    for (let offset = 0; offset < digests.length; offset += chunkBytes) {
+      this.#addHex(digests.subarray(offset, offset + chunkBytes));
+    }
+  }
+
+  /** The composed digest, 64 bytes; zero length if nothing was added. To be called once, last. */
+  finish(): Buffer {
+    return this.#hash === null ? Buffer.alloc(0) : this.#hash.digest();
+  }
+
+  #addHex(bytes: Buffer): void {
+    this.#hash ??= createHash('sha512');
+    this.#hash.update(bytes.toString('hex'), 'latin1');
+  }
+}
