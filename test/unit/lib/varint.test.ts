@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { decodeSvarint, decodeUvarint, encodeSvarint, encodeUvarint } from '../../../src/lib/varint.ts';
 
-const vectorsPath = join(import.meta.dirname, '../../golden/banyandb-tree/vectors.json');
+const vectorsPath = join(import.meta.dirname, '../../golden/banyandb-repair-vectors.json');
 const vectors = JSON.parse(readFileSync(vectorsPath, 'utf8')) as {
   uvarint: Record<string, string>;
   svarint: Record<string, string>;
