@@ -9,7 +9,7 @@ import { entityHash, entityKey, parseEntityKey, shardOf } from '../../src/proper
 import type { GroupSettings } from '../../src/property/group-settings.ts';
 import { parseSource } from '../../src/property/source-json.ts';
 import { compareVersions } from '../../src/property/version.ts';
-import { replacementsAllowed, replacesLive } from '../../src/shard-copy/replacement-allowance.ts';
+import { replacementsAllowed, replacesLive } from '../../src/property/replacement-allowance.ts';
 import type {
   ApplyOptions,
   ApplyResult,

@@ -2,7 +2,7 @@
  * The rule of the mass-change fuse, which the coordinator of a repair and every receiver count by alike:
  * how many live properties of a copy may be replaced before somebody has to confirm.
  */
-import type { Version } from '../property/version.ts';
+import type { Version } from './version.ts';
 
 /** Share of a copy's live properties that may be replaced unconfirmed. */
 export const replacedShareMax = 0.5;
