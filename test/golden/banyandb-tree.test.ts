@@ -84,10 +84,17 @@ const recordings = [
   ),
   'two-spellings/node-1/shard-0',
   'two-spellings/node-2/shard-0',
+  'wide/shard-0',
 ];
 
 /** Its index holds four entities twice under one revision, so the documents do not tell which of the two the tree shows. */
 const ambiguousRecording = 'ring-of-three/after/node-3/shard-0';
+
+const groups: Readonly<Record<string, string>> = {
+  'ring-of-three': 'seal3',
+  'two-spellings': 'spelling',
+  wide: 'wide',
+};
 
 const slotCount = 32n;
 
@@ -136,7 +143,7 @@ describe.each(recordings)('the recorded tree %s', (recording) => {
   test('has the leaves, slots and root that the documents give', async () => {
     await using view = await openBanyandbTree(path);
     expect(view.description.shard).toBe(Number(recording.at(-1)));
-    expect(view.description.group).toBe(recording.startsWith('ring') ? 'seal3' : 'spelling');
+    expect(view.description.group).toBe(groups[recording.split('/')[0]!]);
     const documents = await readDocuments(join(folder, 'documents.ndjson'));
     const expected = newest(documents);
     const leaves = await readLeaves(view);
