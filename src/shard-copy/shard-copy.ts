@@ -7,8 +7,9 @@
  * (`openApply`) live. A stale tree therefore does no harm: what is fetched is current, and what is applied
  * is compared again in the transaction that writes.
  */
-import type { Spelling } from '../property/source-json.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
+import type { Spelling } from '../property/source-json.ts';
+import type { Watermark } from '../property/watermark.ts';
 
 /** One leaf of a tree. Revision and delete time are null where the copy's tree does not tell them (BanyanDB). */
 export interface Leaf {
@@ -33,14 +34,6 @@ export interface SlotScheme {
   readonly hash: 'xxh64';
   readonly seed: bigint;
   readonly slots: number;
-}
-
-/** Identifies the content of one index; meaningless between replicas. */
-export interface Watermark {
-  /** Number of committed writes, from 0. */
-  readonly sequence: bigint;
-  /** Random, set anew by each committed write, so that a restored database is never taken for unchanged. Hex. */
-  readonly token: string;
 }
 
 export interface ViewDescription {

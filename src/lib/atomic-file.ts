@@ -1,0 +1,77 @@
+/**
+ * Files that appear whole or not at all: written under a temporary name in the same folder, fsynced, put in
+ * place by rename or link, and the folder fsynced so that the name survives power loss too.
+ */
+import { randomBytes } from 'node:crypto';
+import { link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+
+/** Marks temporary files; what ends so after a crash is a leftover and may be removed. */
+export const temporarySuffix = '.tmp';
+
+/** A temporary name beside `path` that no other process uses. */
+export function temporaryPath(path: string): string {
+  return `${path}.${process.pid}-${randomBytes(4).toString('hex')}${temporarySuffix}`;
+}
+
+/** Makes the names in a folder durable. */
+export async function fsyncDirectory(directory: string): Promise<void> {
+  const handle = await open(directory, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** Creates a folder and its parents durably. */
+export async function makeDirectory(directory: string): Promise<void> {
+  const created = await mkdir(directory, { recursive: true });
+  if (created === undefined) return;
+  for (let parent = directory; ; parent = dirname(parent)) {
+    await fsyncDirectory(dirname(parent));
+    if (parent === created || parent === dirname(parent)) return;
+  }
+}
+
+/** Puts an already fsynced temporary file in place, replacing what is there. */
+export async function publishFile(temporary: string, path: string): Promise<void> {
+  await rename(temporary, path);
+  await fsyncDirectory(dirname(path));
+}
+
+/** Puts an already fsynced temporary file in place unless the name is taken; false when it is. The temporary is gone either way. */
+export async function publishNewFile(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path);
+    return true;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    throw error;
+  } finally {
+    await rm(temporary, { force: true });
+    await fsyncDirectory(dirname(path));
+  }
+}
+
+/** Writes a small file atomically; with `exclusive`, false when the name is taken and nothing was changed. */
+export async function writeFileAtomic(
+  path: string,
+  content: string | Uint8Array,
+  options: { readonly exclusive?: boolean } = {},
+): Promise<boolean> {
+  const temporary = temporaryPath(path);
+  const handle = await open(temporary, 'wx', 0o600);
+  try {
+    await handle.writeFile(content);
+    await handle.sync();
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  } finally {
+    await handle.close();
+  }
+  if (options.exclusive) return publishNewFile(temporary, path);
+  await publishFile(temporary, path);
+  return true;
+}

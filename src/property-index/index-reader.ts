@@ -1,0 +1,128 @@
+/**
+ * Reads from one shard's property index as it is now: single properties, counts, queries, the watermark.
+ * Never sees half a write. For a view that stands still, see snapshot.ts.
+ */
+import { CodedError } from '../lib/coded-error.ts';
+import type { Watermark } from '../property/watermark.ts';
+import type { Spelling } from '../property/source-json.ts';
+import { unpackVersion } from '../property/version.ts';
+import { type Database, guardDatabase, prepare, type Statement } from './database.ts';
+import { buildQuery, type PropertyQuery } from './query.ts';
+import { openIndex, type ShardIdentity } from './schema.ts';
+
+/** One stored version with its value. */
+export interface StoredProperty {
+  readonly key: Buffer;
+  readonly revision: bigint;
+  readonly deleteTime: bigint;
+  readonly digest: Buffer;
+  readonly source: string;
+}
+
+/** Figures kept by every write. */
+export interface IndexTotals {
+  readonly leaves: number;
+  readonly live: number;
+  readonly watermark: Watermark;
+}
+
+interface StoredRow {
+  readonly entity_key: Buffer;
+  readonly version: Buffer;
+  readonly text: string;
+}
+
+interface TotalsRow {
+  readonly leaf_count: bigint;
+  readonly live_count: bigint;
+  readonly write_sequence: bigint;
+  readonly write_token: Buffer;
+}
+
+export class IndexReader {
+  readonly #database: Database;
+  readonly path: string;
+  readonly shards: number;
+  readonly spelling: Spelling;
+  readonly #get: Statement<StoredRow>;
+  readonly #totals: Statement<TotalsRow>;
+
+  /** Opens the index of a shard for reading; it must exist. Errors as `openIndex`. */
+  constructor(identity: ShardIdentity) {
+    const { database, path, shards, spelling } = openIndex(identity, { mode: 'read' });
+    this.#database = database;
+    this.path = path;
+    this.shards = shards;
+    this.spelling = spelling;
+    this.#get = prepare<StoredRow>(database, 'SELECT entity_key, version, text FROM leaf JOIN source USING (source_id) WHERE entity_key = ?',);
+    this.#totals = prepareTotals(database);
+  }
+
+  /** The newest version of an entity, tombstones included; null where it is absent. */
+  get(key: Buffer): StoredProperty | null {
+    const row = guardDatabase(this.path, () => this.#get.get(key));
+    return row === undefined ? null : stored(row);
+  }
+
+  /** Counts and watermark as of the last committed write. */
+  totals(): IndexTotals {
+    return guardDatabase(this.path, () => readTotals(this.#totals, this.path));
+  }
+
+  /** Properties that match, in the asked order, a page at a time. Throws `bad-argument`. */
+  query(query: PropertyQuery): StoredProperty[] {
+    const { sql, parameters } = buildQuery(query);
+    return guardDatabase(this.path, () =>
+      (this.#database.prepare(sql).all(...parameters) as StoredRow[]).map(stored),
+    );
+  }
+
+  /** How many properties match, disregarding the page. */
+  count(query: Omit<PropertyQuery, 'limit' | 'offset' | 'order'>): number {
+    const { sql, parameters } = buildQuery({ ...query, count: true });
+    return guardDatabase(this.path, () => this.#database.prepare(sql).pluck().get(...parameters) as number);
+  }
+
+  /** All live properties in key order, a few at a time, each page a read of its own; for text search. */
+  *livePages(rows: number): Generator<StoredProperty[]> {
+    const page = prepare<StoredRow>(this.#database, `
+      SELECT entity_key, version, text FROM leaf JOIN source USING (source_id)
+      WHERE entity_key > ? ORDER BY entity_key LIMIT ?
+    `);
+    for (let after: Buffer = Buffer.alloc(0); ; ) {
+      const found = guardDatabase(this.path, () => page.all(after, rows).map(stored));
+      const last = found.at(-1);
+      if (last === undefined) return;
+      yield found.filter((property) => property.deleteTime === 0n);
+      after = last.key;
+    }
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+}
+
+/** The statement behind {@link readTotals}. */
+export function prepareTotals(database: Database): Statement<TotalsRow> {
+  return prepare<TotalsRow>(database, 'SELECT leaf_count, live_count, write_sequence, write_token FROM shard').safeIntegers();
+}
+
+/** Reads the shard row's figures. */
+export function readTotals(statement: Statement<TotalsRow>, path: string): IndexTotals {
+  const row = statement.get();
+  if (row === undefined) throw new CodedError('damaged-database', `database ${path} is damaged: its shard row is gone`, { path });
+  return {
+    leaves: Number(row.leaf_count),
+    live: Number(row.live_count),
+    watermark: { sequence: row.write_sequence, token: row.write_token.toString('hex') },
+  };
+}
+
+function stored(row: StoredRow): StoredProperty {
+  return { key: row.entity_key, ...unpackVersion(row.version), source: row.text };
+}

@@ -1,0 +1,205 @@
+/**
+ * Writes into one shard's property index. Every change is an apply by the total order inside one durable
+ * transaction, which also raises the write sequence, sets a new token and keeps the counts, so that the
+ * watermark tells whether anything changed. Writers of several processes take turns.
+ */
+import { randomBytes } from 'node:crypto';
+import { assert } from '../lib/assert.ts';
+import { compareBytes } from '../lib/bytes.ts';
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { type Entity, entityKey, joinEntity } from '../property/entity.ts';
+import { type LoadRecord, stampRecord } from '../property/record.ts';
+import { parseSource } from '../property/source-json.ts';
+import { unpackVersion, type Version } from '../property/version.ts';
+import { type Database, prepare, type Statement, writeTransaction } from './database.ts';
+import { type PreparedVersion, type PrepareTarget, prepareProperty } from './prepare-version.ts';
+import { openIndex, type ShardIdentity, writeTokenBytes } from './schema.ts';
+
+const int64Max = 2n ** 63n - 1n;
+
+/** What became of one version: kept means an equal or greater one was there, withheld that the caller's fuse said no. */
+export type WriteResult = 'applied' | 'kept' | 'withheld';
+
+export interface WriterOptions {
+  readonly clock: Clock;
+  /** Leave checkpoints to a checkpoint worker. */
+  readonly checkpointsElsewhere?: boolean;
+}
+
+export interface ApplyBatchOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Asked before a live property gives way to a tombstone or other content; false withholds the version. */
+  readonly mayReplaceLive?: () => boolean;
+}
+
+interface FoundRow {
+  readonly version: Buffer;
+  readonly source_id: number;
+}
+
+interface TotalsRow {
+  readonly revision_max: bigint;
+  readonly leaf_count: bigint;
+  readonly live_count: bigint;
+}
+
+/** The shard row's figures while a transaction runs. */
+interface Totals {
+  changed: boolean;
+  revisionMax: bigint;
+  leaves: number;
+  live: number;
+}
+
+export class IndexWriter {
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly target: PrepareTarget;
+  readonly path: string;
+  readonly #find: Statement<FoundRow>;
+  readonly #readSource: Statement<{ text: string }>;
+  readonly #insertSource: Statement;
+  readonly #insertLeaf: Statement;
+  readonly #updateSource: Statement;
+  readonly #updateLeaf: Statement;
+  readonly #readTotals: Statement<TotalsRow>;
+  readonly #writeTotals: Statement;
+
+  /** Opens the index of a shard for writing; it must exist. Errors as {@link openIndex}. */
+  constructor(identity: ShardIdentity, options: WriterOptions) {
+    const { database, path, shards, spelling } = openIndex(identity, {
+      mode: 'write',
+      checkpointsElsewhere: options.checkpointsElsewhere ?? false,
+    });
+    this.#database = database;
+    this.#clock = options.clock;
+    this.path = path;
+    this.target = { group: identity.group, shard: identity.shard, shards, spelling };
+    this.#find = prepare<FoundRow>(database, 'SELECT version, source_id FROM leaf WHERE entity_key = ?');
+    this.#readSource = prepare<{ text: string }>(database, 'SELECT text FROM source WHERE source_id = ?');
+    this.#insertSource = database.prepare('INSERT INTO source (text) VALUES (?)');
+    this.#insertLeaf = database.prepare('INSERT INTO leaf VALUES (?, ?, ?, ?)');
+    this.#updateSource = database.prepare('UPDATE source SET text = ? WHERE source_id = ?');
+    this.#updateLeaf = database.prepare('UPDATE leaf SET version = ? WHERE entity_key = ?');
+    this.#readTotals = prepare<TotalsRow>(database, 'SELECT revision_max, leaf_count, live_count FROM shard').safeIntegers();
+    this.#writeTotals = database.prepare(`
+      UPDATE shard SET write_sequence = write_sequence + 1, write_token = ?,
+        revision_max = ?, leaf_count = ?, live_count = ?
+    `);
+  }
+
+  /** Applies a batch by the total order in one durable transaction; results in the batch's order. */
+  apply(batch: readonly PreparedVersion[], options: ApplyBatchOptions = {}): Promise<WriteResult[]> {
+    return this.#transaction(options.signal, (totals) =>
+      batch.map((prepared) => this.#applyOne(prepared, totals, options.mayReplaceLive)),
+    );
+  }
+
+  /** Writes records: those without a revision are stamped greater than anything the shard has seen. */
+  put(records: readonly LoadRecord[], signal?: AbortSignal): Promise<WriteResult[]> {
+    return this.#transaction(signal, (totals) =>
+      records.map((record) => this.#applyOne(this.#prepareRecord(record, totals), totals)),
+    );
+  }
+
+  /**
+   * Deletes an entity: its newest version gets a delete time, as a version of its own. Returns the tombstone,
+   * also when it was deleted already; null where the entity is absent.
+   */
+  delete(entity: Entity, signal?: AbortSignal): Promise<Version | null> {
+    return this.#transaction(signal, (totals) => {
+      const found = this.#find.get(entityKey(entity));
+      if (found === undefined) return null;
+      const current = unpackVersion(found.version);
+      if (current.deleteTime !== 0n) return current;
+      const source = this.#readSource.get(found.source_id);
+      if (source === undefined) throw this.#damaged(`${joinEntity(entity)} has no source`);
+      const prepared = prepareProperty(parseSource(source.text), this.#clock.nowNs(), this.target);
+      assert(typeof prepared !== 'string', 'what is stored can be stored again');
+      this.#applyOne(prepared, totals);
+      return unpackVersion(prepared.version);
+    });
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #transaction<Result>(signal: AbortSignal | undefined, work: (totals: Totals) => Result): Promise<Result> {
+    return writeTransaction(this.#database, { clock: this.#clock, signal }, () => {
+      const row = this.#readTotals.get();
+      if (row === undefined) throw this.#damaged('its shard row is gone');
+      const totals: Totals = {
+        changed: false,
+        revisionMax: row.revision_max,
+        leaves: Number(row.leaf_count),
+        live: Number(row.live_count),
+      };
+      const result = work(totals);
+      if (totals.changed) {
+        this.#writeTotals.run(randomBytes(writeTokenBytes), totals.revisionMax, totals.leaves, totals.live);
+      }
+      return result;
+    });
+  }
+
+  #applyOne(prepared: PreparedVersion, totals: Totals, mayReplaceLive?: () => boolean): WriteResult {
+    const found = this.#find.get(prepared.key);
+    if (found === undefined) {
+      const sourceId = this.#insertSource.run(prepared.source).lastInsertRowid;
+      this.#insertLeaf.run(prepared.key, prepared.placement, prepared.version, sourceId);
+      totals.leaves += 1;
+      if (prepared.live) totals.live += 1;
+    } else {
+      // The packed bytes order as versions do: an older or equal version is kept out, whoever speaks first.
+      if (compareBytes(prepared.version, found.version) <= 0) return 'kept';
+      const wasLive = unpackVersion(found.version).deleteTime === 0n;
+      if (wasLive && mayReplaceLive?.() === false) return 'withheld';
+      this.#updateSource.run(prepared.source, found.source_id);
+      this.#updateLeaf.run(prepared.version, prepared.key);
+      totals.live += Number(prepared.live) - Number(wasLive);
+    }
+    if (prepared.revision > totals.revisionMax) totals.revisionMax = prepared.revision;
+    totals.changed = true;
+    return 'applied';
+  }
+
+  #prepareRecord(record: LoadRecord, totals: Totals): PreparedVersion {
+    const property = record.stamped
+      ? record.property
+      : stampRecord(record, { revision: this.#nextRevision(totals), previousCreateRevision: this.#createRevision(record) });
+    const prepared = prepareProperty(property, record.deleteTime, this.target);
+    if (typeof prepared === 'string') {
+      throw new CodedError('bad-argument', `${joinEntity(property)} cannot be stored: ${prepared}`, {
+        entity: joinEntity(property),
+      });
+    }
+    return prepared;
+  }
+
+  // max(now, greatest revision seen in the shard + 1): a slow clock never makes a write that loses to what is there.
+  #nextRevision(totals: Totals): bigint {
+    const now = this.#clock.nowNs();
+    if (now > totals.revisionMax) return now;
+    if (totals.revisionMax === int64Max) {
+      throw new CodedError('refused', `shard ${this.target.shard} of ${this.target.group} holds the greatest revision there is`);
+    }
+    return totals.revisionMax + 1n;
+  }
+
+  #createRevision(record: LoadRecord): bigint | null {
+    const found = this.#find.get(entityKey(record.property));
+    if (found === undefined || unpackVersion(found.version).deleteTime !== 0n) return null;
+    const source = this.#readSource.get(found.source_id);
+    return source === undefined ? null : parseSource(source.text).createRevision;
+  }
+
+  #damaged(why: string): CodedError {
+    return new CodedError('damaged-database', `database ${this.path} is damaged: ${why}`, { path: this.path });
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The check between a version from elsewhere and the index: what is stored is always in the group's
+ * spelling, under the key its source names, with the digest its source makes, in the shard it belongs to.
+ */
+import { CodedError } from '../lib/coded-error.ts';
+import { sourceDigest } from '../property/digest.ts';
+import { entityBytesMax, entityHash, entityKey, joinEntity, shardOf } from '../property/entity.ts';
+import type { Property } from '../property/property.ts';
+import { propertyBytes, propertyBytesMax } from '../property/protobuf-size.ts';
+import { parseSource, type Spelling, spellProperty } from '../property/source-json.ts';
+import { packVersion } from '../property/version.ts';
+
+/** A version ready to be written. */
+export interface PreparedVersion {
+  readonly key: Buffer;
+  /** The `placement` column: 16 bits of the entity's hash, length of the key. */
+  readonly placement: Buffer;
+  readonly version: Buffer;
+  readonly source: string;
+  readonly revision: bigint;
+  readonly live: boolean;
+}
+
+/** Where versions are prepared for. */
+export interface PrepareTarget {
+  readonly group: string;
+  readonly shard: number;
+  readonly shards: number;
+  readonly spelling: Spelling;
+}
+
+/** A version as another copy sends it. */
+export interface IncomingVersion {
+  readonly key: Buffer;
+  readonly revision: bigint;
+  readonly deleteTime: bigint;
+  readonly digest: Buffer;
+  readonly source: string;
+}
+
+/** Checks a version from another copy. Returns the reason as text where it must be refused. */
+export function prepareIncoming(incoming: IncomingVersion, target: PrepareTarget): PreparedVersion | string {
+  let property: Property;
+  try {
+    property = parseSource(incoming.source);
+  } catch (error) {
+    if (error instanceof CodedError) return error.message;
+    throw error;
+  }
+  if (property.modRevision !== incoming.revision) {
+    return `its source has revision ${property.modRevision}, not ${incoming.revision}`;
+  }
+  if (!sourceDigest(incoming.source, incoming.deleteTime).equals(incoming.digest)) {
+    return 'its digest is not that of its source and delete time';
+  }
+  const prepared = prepareProperty(property, incoming.deleteTime, target, incoming);
+  if (typeof prepared !== 'string' && !prepared.key.equals(incoming.key)) {
+    return `its source is of ${joinEntity(property)}, another entity than its key`;
+  }
+  return prepared;
+}
+
+/** Prepares a checked property; `spelled` saves a digest where a source and its digest are known. */
+export function prepareProperty(
+  property: Property,
+  deleteTime: bigint,
+  target: PrepareTarget,
+  spelled?: { readonly source: string; readonly digest: Buffer },
+): PreparedVersion | string {
+  const entity = joinEntity(property);
+  if (property.group !== target.group) return `it is of group ${property.group}, not ${target.group}`;
+  if (property.name === '' || property.id === '' || property.name.includes('/')) {
+    return `name and id must not be empty and a name must not hold "/": ${entity}`;
+  }
+  if (deleteTime < 0n) return `its delete time ${deleteTime} is negative`;
+  if (Buffer.byteLength(entity) > entityBytesMax) return `its entity is larger than ${entityBytesMax} bytes`;
+  const bytes = propertyBytes(property);
+  if (bytes > propertyBytesMax) return `it has ${bytes} bytes; the ceiling is ${propertyBytesMax}`;
+  const hash = entityHash(property);
+  if (shardOf(hash, target.shards) !== target.shard) {
+    return `it belongs to shard ${shardOf(hash, target.shards)} of ${target.shards}, not ${target.shard}`;
+  }
+  const source = spellProperty(property, target.spelling);
+  const digest = spelled !== undefined && spelled.source === source ? spelled.digest : sourceDigest(source, deleteTime);
+  const key = entityKey(property);
+  const placement = Buffer.allocUnsafe(4);
+  placement.writeUInt16BE(Number(hash & 0xffffn), 0);
+  placement.writeUInt16BE(key.length, 2);
+  const version = packVersion({ revision: property.modRevision, deleteTime, digest });
+  return { key, placement, version, source, revision: property.modRevision, live: deleteTime === 0n };
+}

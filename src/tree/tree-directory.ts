@@ -1,0 +1,127 @@
+/**
+ * The tree files of one shard as generations: finding the newest, pinning, publishing, collecting, and
+ * cleaning up what a crash left. Files are immutable; a reader keeps its descriptor, so collecting never
+ * hurts one, in this process or another. Everything here can be lost: it is built again from the index.
+ */
+import { readdir, rename, rm } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { fsyncDirectory, makeDirectory, publishFile, temporarySuffix } from '../lib/atomic-file.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { crashPoint } from '../lib/crash-point.ts';
+import { TreeReader } from './tree-reader.ts';
+
+/** What a damaged file is renamed to, beside its old name; kept for whoever wants to look, at most one per name. */
+const damagedSuffix = '.damaged';
+
+const treeNamePattern = /^([0-9a-f]{16})\.tree$/;
+
+export function treeFileName(generation: bigint): string {
+  return `${generation.toString(16).padStart(16, '0')}.tree`;
+}
+
+/** Told of files that were set aside. */
+export type OnDamage = (path: string, error: CodedError) => void;
+
+export class TreeDirectory {
+  readonly path: string;
+  /** Generations in use by readers of this process, with how many: kept although their descriptors would do, for readers yet to open slots of older files. */
+  readonly #pins = new Map<bigint, number>();
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Generations present, ascending; none when the folder is absent. */
+  async generations(): Promise<bigint[]> {
+    const names = await readdir(this.path).catch((error: unknown) => {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+      throw CodedError.from(error);
+    });
+    const generations = names.flatMap((name) => {
+      const match = treeNamePattern.exec(name);
+      return match === null ? [] : [BigInt(`0x${match[1]}`)];
+    });
+    return generations.sort((a, b) => (a < b ? -1 : 1));
+  }
+
+  pathOf(generation: bigint): string {
+    return join(this.path, treeFileName(generation));
+  }
+
+  /**
+   * Opens the newest readable tree; null where there is none. A damaged one is passed over and told to
+   * `onDamage`; it stays in place unless the caller, holding the build lock, sets it aside.
+   */
+  async openNewest(onDamage?: OnDamage): Promise<TreeReader | null> {
+    // Bounded: each turn passes over one file; a file that vanished was collected, so a newer one is looked for once more.
+    for (let attempt = 0; attempt < 3; attempt += 1) {
+      let vanished = false;
+      for (const generation of (await this.generations()).reverse()) {
+        try {
+          return await TreeReader.open(this.pathOf(generation));
+        } catch (error) {
+          if (!(error instanceof CodedError)) throw error;
+          if (error.code === 'not-found') vanished = true;
+          else if (error.code === 'damaged-file') onDamage?.(this.pathOf(generation), error);
+          else throw error;
+        }
+      }
+      if (!vanished) return null;
+    }
+    return null;
+  }
+
+  /** Opens one generation. Throws `generation-gone` when it was collected. */
+  async open(generation: bigint): Promise<TreeReader> {
+    try {
+      return await TreeReader.open(this.pathOf(generation));
+    } catch (error) {
+      if (error instanceof CodedError && error.code === 'not-found') {
+        throw new CodedError('generation-gone', `tree generation ${generation} in ${this.path} is gone`, { generation: String(generation) }, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  /** Keeps a generation from being collected by this process until {@link unpin}. */
+  pin(generation: bigint): void {
+    this.#pins.set(generation, (this.#pins.get(generation) ?? 0) + 1);
+  }
+
+  unpin(generation: bigint): void {
+    const pins = (this.#pins.get(generation) ?? 0) - 1;
+    if (pins > 0) this.#pins.set(generation, pins);
+    else this.#pins.delete(generation);
+  }
+
+  /** Renames a damaged file out of the way. Call with the build lock held. */
+  async setAside(path: string): Promise<void> {
+    await rename(path, `${path}${damagedSuffix}`);
+    await fsyncDirectory(this.path);
+  }
+
+  /** Makes a finished, fsynced temporary file the newest generation. */
+  async publish(temporary: string, generation: bigint): Promise<void> {
+    crashPoint('tree:publish');
+    await publishFile(temporary, this.pathOf(generation));
+    crashPoint('tree:published');
+  }
+
+  /** Removes generations that are neither the newest nor pinned here. Call with the build lock held. */
+  async collect(): Promise<void> {
+    const generations = await this.generations();
+    for (const generation of generations.slice(0, -1)) {
+      if (this.#pins.has(generation)) continue;
+      crashPoint('tree:collect');
+      await rm(this.pathOf(generation), { force: true });
+    }
+  }
+
+  /** Removes temporary files and folders of builds that did not end. Call with the build lock held. */
+  async removeLeftovers(): Promise<void> {
+    await makeDirectory(this.path);
+    for (const name of await readdir(this.path)) {
+      if (name.endsWith(temporarySuffix)) await rm(join(this.path, basename(name)), { recursive: true, force: true });
+    }
+  }
+}
