@@ -172,6 +172,5 @@ describe.each(recordings)('the recorded tree %s', (recording) => {
   test('is recognised, and the file beside it is not', async () => {
     expect(await isBanyandbTreeFile(path)).toBe(true);
     expect(await isBanyandbTreeFile(join(folder, 'documents.ndjson'))).toBe(false);
-    expect(await isBanyandbTreeFile(join(folder, 'state.json'))).toBe(false);
   });
 });
