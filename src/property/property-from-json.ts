@@ -17,6 +17,19 @@ const valueMembers = new Set(['value']);
 const kinds = new Set(['null', 'str', 'strArray', 'int', 'intArray', 'binaryData', 'timestamp']);
 
 const noMembers: JsonObject = {};
+
+/** Stands where there is no property because of problems. */
+export const noProperty: Property = {
+  group: '',
+  name: '',
+  id: '',
+  metadataId: 0,
+  createRevision: 0n,
+  modRevision: 0n,
+  tags: [],
+  updatedAt: null,
+};
+
 const int64Min = -(2n ** 63n);
 const int64Max = 2n ** 63n - 1n;
 const uint32Max = 4_294_967_295n;
@@ -30,6 +43,7 @@ const integerPattern = /^-?(?:0|[1-9]\d*)$/;
  */
 export function propertyFromJson(json: unknown, place: Place): Property {
   const object = objectAt(json, place, propertyMembers);
+  if (object === noMembers) return noProperty;
   const metadataPlace = place.at('metadata');
   const metadata = objectAt(object['metadata'], metadataPlace, metadataMembers);
   return {

@@ -9,7 +9,13 @@ import { findDuplicateMembers } from './duplicate-members.ts';
 import { entityBytesMax, joinEntity } from './entity.ts';
 import { checkGroupName } from './group-settings.ts';
 import type { Property } from './property.ts';
-import { int64Member, type JsonObject, objectAt, propertyFromJson } from './property-from-json.ts';
+import {
+  int64Member,
+  type JsonObject,
+  noProperty,
+  objectAt,
+  propertyFromJson,
+} from './property-from-json.ts';
 import { propertyBytes, propertyBytesMax } from './protobuf-size.ts';
 import { completeVersion, type LoadRecord } from './record.ts';
 import { Place, ProblemList, type RecordProblem, shortenText } from './record-problem.ts';
@@ -20,6 +26,7 @@ export type ValidatedRecord =
   | { readonly problems: readonly RecordProblem[] };
 
 const versionMembers = new Set(['property', 'deleteTime']);
+const requiredText = 'is required and must not be empty';
 const sourceMembers = new Set(['source', 'deleteTime', 'id', 'sha', 'timestamp']);
 
 /** The record that `json` is, or every problem it has (at least one). */
@@ -72,8 +79,6 @@ function sourceRecord(json: object, place: Place): LoadRecord {
     sourcePlace.add(source, 'must be the stored JSON text, a string');
     return loadRecord(noProperty, deleteTime);
   }
-  if (!source.isWellFormed())
-    sourcePlace.add(source, 'must be well-formed Unicode; it holds a lone surrogate');
   checkSha(members['sha'], source, deleteTime, place);
   const parsed = parseSourceText(source, sourcePlace);
   if (parsed === undefined) return loadRecord(noProperty, deleteTime);
@@ -81,7 +86,11 @@ function sourceRecord(json: object, place: Place): LoadRecord {
   const property = propertyFromJson(parsed, sourcePlace);
   checkProperty(property, parsed, sourcePlace);
   const metadataPlace = sourcePlace.at('metadata');
-  if (property.modRevision === 0n && !place.list.has(metadataPlace.at('modRevision').field)) {
+  if (
+    property !== noProperty &&
+    property.modRevision === 0n &&
+    !place.list.has(metadataPlace.at('modRevision').field)
+  ) {
     metadataPlace.addMember('modRevision', null, 'is required in a stored text, and greater than 0');
   }
   const sound = place.list.problems.length === before;
@@ -102,17 +111,6 @@ function sourceRecord(json: object, place: Place): LoadRecord {
     spelling,
   };
 }
-
-const noProperty: Property = {
-  group: '',
-  name: '',
-  id: '',
-  metadataId: 0,
-  createRevision: 0n,
-  modRevision: 0n,
-  tags: [],
-  updatedAt: null,
-};
 
 // JSON null is a value here; undefined says that the text is no JSON.
 function parseSourceText(source: string, place: Place): unknown {
@@ -156,30 +154,23 @@ function checkKeys(members: JsonObject, property: Property, place: Place): void 
   }
 }
 
-/** The rules beyond form. A member whose form is wrong already is not told a second time. */
+/** The rules beyond form. A member whose form is wrong already, or that of what holds it, is not told a second time. */
 function checkProperty(property: Property, json: unknown, place: Place): void {
   const { list } = place;
   const formIsGood = list.problems.length === 0;
-  const metadataPlace = place.at('metadata');
-  const check = (at: Place, value: unknown, message: string | null) => {
-    if (message === null) return;
-    if (formIsGood || !(list.has(at.field) || list.has(place.field) || list.has(metadataPlace.field))) {
-      at.add(value, message);
-    }
+  const check = (holder: Place, name: string, value: unknown, message: string | null) => {
+    if (message === null || list.full) return;
+    const told = !formIsGood && [holder.at(name), holder, place].some(({ field }) => list.has(field));
+    if (!told) holder.addMember(name, value, message);
   };
-  check(metadataPlace.at('group'), property.group || null, groupProblem(property.group));
-  check(metadataPlace.at('name'), property.name || null, nameProblem(property.name));
-  check(place.at('id'), null, property.id === '' ? 'is required and must not be empty' : null);
-  check(
-    metadataPlace.at('modRevision'),
-    `${property.modRevision}`,
-    property.modRevision < 0n ? 'must be 0 or greater' : null,
-  );
-  for (let position = 0; position < property.tags.length; position += 1) {
-    if (property.tags[position]?.key !== '' || list.full) continue;
-    const tagPlace = place.at('tags').at(position);
-    if (formIsGood || !list.has(tagPlace.field))
-      check(tagPlace.at('key'), null, 'is required and must not be empty');
+  const metadataPlace = place.at('metadata');
+  const { group, name, id, modRevision, tags } = property;
+  check(metadataPlace, 'group', group || null, groupProblem(group));
+  check(metadataPlace, 'name', name || null, nameProblem(name));
+  check(place, 'id', null, id === '' ? requiredText : null);
+  check(metadataPlace, 'modRevision', `${modRevision}`, modRevision < 0n ? 'must be 0 or greater' : null);
+  for (let position = 0; position < tags.length; position += 1) {
+    if (tags[position]?.key === '') check(place.at('tags').at(position), 'key', null, requiredText);
   }
   const entityBytes = Buffer.byteLength(joinEntity(property));
   if (entityBytes > entityBytesMax) {
@@ -192,7 +183,7 @@ function checkProperty(property: Property, json: unknown, place: Place): void {
 }
 
 function groupProblem(group: string): string | null {
-  if (group === '') return 'is required and must not be empty';
+  if (group === '') return requiredText;
   try {
     checkGroupName(group);
     return null;
@@ -203,6 +194,6 @@ function groupProblem(group: string): string | null {
 }
 
 function nameProblem(name: string): string | null {
-  if (name === '') return 'is required and must not be empty';
+  if (name === '') return requiredText;
   return name.includes('/') ? 'must not hold a slash: an entity is split at its first two' : null;
 }
