@@ -5,19 +5,10 @@
 import { CodedError } from '../lib/coded-error.ts';
 import type { Watermark } from '../property/watermark.ts';
 import type { Spelling } from '../property/source-json.ts';
-import { unpackVersion } from '../property/version.ts';
+import { type StoredVersion, unpackVersion } from '../property/version.ts';
 import { type Database, guardDatabase, prepare, type Statement } from './database.ts';
 import { buildQuery, type PropertyQuery } from './query.ts';
 import { openIndex, type ShardIdentity } from './schema.ts';
-
-/** One stored version with its value. */
-export interface StoredProperty {
-  readonly key: Buffer;
-  readonly revision: bigint;
-  readonly deleteTime: bigint;
-  readonly digest: Buffer;
-  readonly source: string;
-}
 
 /** Figures kept by every write. */
 export interface IndexTotals {
@@ -59,7 +50,7 @@ export class IndexReader {
   }
 
   /** The newest version of an entity, tombstones included; null where it is absent. */
-  get(key: Buffer): StoredProperty | null {
+  get(key: Buffer): StoredVersion | null {
     const row = guardDatabase(this.path, () => this.#get.get(key));
     return row === undefined ? null : stored(row);
   }
@@ -70,7 +61,7 @@ export class IndexReader {
   }
 
   /** Properties that match, in the asked order, a page at a time. Throws `bad-argument`. */
-  query(query: PropertyQuery): StoredProperty[] {
+  query(query: PropertyQuery): StoredVersion[] {
     const { sql, parameters } = buildQuery(query);
     return guardDatabase(this.path, () =>
       (this.#database.prepare(sql).all(...parameters) as StoredRow[]).map(stored),
@@ -84,7 +75,7 @@ export class IndexReader {
   }
 
   /** All live properties in key order, a few at a time, each page a read of its own; for text search. */
-  *livePages(rows: number): Generator<StoredProperty[]> {
+  *livePages(rows: number): Generator<StoredVersion[]> {
     const page = prepare<StoredRow>(this.#database, `
       SELECT entity_key, version, text FROM leaf JOIN source USING (source_id)
       WHERE entity_key > ? ORDER BY entity_key LIMIT ?
@@ -123,6 +114,6 @@ export function readTotals(statement: Statement<TotalsRow>, path: string): Index
   };
 }
 
-function stored(row: StoredRow): StoredProperty {
+function stored(row: StoredRow): StoredVersion {
   return { key: row.entity_key, ...unpackVersion(row.version), source: row.text };
 }

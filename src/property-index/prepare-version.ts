@@ -8,7 +8,7 @@ import { entityBytesMax, entityHash, entityKey, joinEntity, shardOf } from '../p
 import type { Property } from '../property/property.ts';
 import { propertyBytes, propertyBytesMax } from '../property/protobuf-size.ts';
 import { parseSource, type Spelling, spellProperty } from '../property/source-json.ts';
-import { packVersion } from '../property/version.ts';
+import { packVersion, type StoredVersion } from '../property/version.ts';
 
 /** A version ready to be written. */
 export interface PreparedVersion {
@@ -29,17 +29,8 @@ export interface PrepareTarget {
   readonly spelling: Spelling;
 }
 
-/** A version as another copy sends it. */
-export interface IncomingVersion {
-  readonly key: Buffer;
-  readonly revision: bigint;
-  readonly deleteTime: bigint;
-  readonly digest: Buffer;
-  readonly source: string;
-}
-
 /** Checks a version from another copy. Returns the reason as text where it must be refused. */
-export function prepareIncoming(incoming: IncomingVersion, target: PrepareTarget): PreparedVersion | string {
+export function prepareIncoming(incoming: StoredVersion, target: PrepareTarget): PreparedVersion | string {
   let property: Property;
   try {
     property = parseSource(incoming.source);

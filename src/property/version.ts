@@ -22,6 +22,14 @@ export interface Version {
   readonly digest: Buffer;
 }
 
+/** A version with its value, as it is stored and as it travels between copies. */
+export interface StoredVersion extends Version {
+  /** Entity key within the group (entity.ts). */
+  readonly key: Buffer;
+  /** The property's JSON text; the digest is of this spelling. */
+  readonly source: string;
+}
+
 // int64 as unsigned big-endian with the sign bit flipped sorts bytewise as the number does.
 const signFlip = 1n << 63n;
 

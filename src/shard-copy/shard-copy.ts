@@ -9,6 +9,7 @@
  */
 import type { GroupSettings } from '../property/group-settings.ts';
 import type { Spelling } from '../property/source-json.ts';
+import type { StoredVersion } from '../property/version.ts';
 import type { Watermark } from '../property/watermark.ts';
 
 /** One leaf of a tree. Revision and delete time are null where the copy's tree does not tell them (BanyanDB). */
@@ -75,16 +76,7 @@ export interface LeafPage {
   readonly leaves: readonly Leaf[];
 }
 
-/** One version with its value, as it travels between copies. */
-export interface StoredVersion {
-  readonly key: Buffer;
-  readonly revision: bigint;
-  readonly deleteTime: bigint;
-  /** In the spelling of `source`. */
-  readonly digest: Buffer;
-  /** The property's stored JSON text in the copy's spelling. */
-  readonly source: string;
-}
+export type { StoredVersion };
 
 /** The newest version of one asked entity, or null where the copy has none. */
 export interface Fetched {

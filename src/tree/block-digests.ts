@@ -3,7 +3,7 @@
  * leaf digests in them. One is used for slot after slot, so that 65,536 slots cost no more memory than one.
  */
 import { assert } from '../lib/assert.ts';
-import { DigestComposer } from '../property/tree-digest.ts';
+import { composeDigests, DigestComposer } from '../property/tree-digest.ts';
 import { digestBytes, packedVersionBytes } from '../property/version.ts';
 import { blockHeadBytes } from './tree-format.ts';
 
@@ -11,7 +11,8 @@ import { blockHeadBytes } from './tree-format.ts';
 const gatherMax = 1_024;
 
 export class BlockDigests {
-  #composer = new DigestComposer();
+  /** Only for slots of more leaves than are gathered: a hash object for each of 65,536 slots would outrun the garbage collector. */
+  #composer: DigestComposer | null = null;
   readonly #gathered = Buffer.allocUnsafe(gatherMax * digestBytes);
   #gatheredBytes = 0;
   #rest: Buffer = Buffer.alloc(0);
@@ -42,6 +43,7 @@ export class BlockDigests {
   }
 
   #hash(): void {
+    this.#composer ??= new DigestComposer();
     this.#composer.updateMany(this.#gathered.subarray(0, this.#gatheredBytes));
     this.#gatheredBytes = 0;
   }
@@ -49,10 +51,16 @@ export class BlockDigests {
   /** The digest and leaf count of the slot; the next bytes are of another. */
   finish(): { digest: Buffer; leaves: number } {
     assert(this.#rest.length === 0, 'a slot ends with a whole block');
-    this.#hash();
-    const finished = { digest: this.#composer.finish(), leaves: this.#leaves };
-    this.#composer = new DigestComposer();
+    const finished = { digest: this.#finishDigest(), leaves: this.#leaves };
+    this.#composer = null;
+    this.#gatheredBytes = 0;
     this.#leaves = 0;
     return finished;
+  }
+
+  #finishDigest(): Buffer {
+    if (this.#composer === null) return composeDigests(this.#gathered.subarray(0, this.#gatheredBytes));
+    this.#hash();
+    return this.#composer.finish();
   }
 }

@@ -43,8 +43,6 @@ export interface BuildOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: BuildProgress) => void) | undefined;
   readonly onDamage?: OnDamage | undefined;
-  /** Generations pinned by readers of this process. */
-  readonly directory?: TreeDirectory;
 }
 
 export interface BuildProgress {
@@ -69,8 +67,7 @@ export interface BuildResult {
 /** Builds the tree of a shard whose group exists. Waits for another builder of the shard; throws `busy` after 10 minutes. */
 export async function buildTree(options: BuildOptions): Promise<BuildResult> {
   const { identity } = options;
-  const directory =
-    options.directory ?? new TreeDirectory(treeDirectory(identity.root, identity.group, identity.shard));
+  const directory = new TreeDirectory(treeDirectory(identity.root, identity.group, identity.shard));
   await makeDirectory(directory.path);
   using _lock = await acquireBuildLock(directory.path, options);
   await directory.removeLeftovers();
@@ -93,7 +90,8 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
 }
 
 // Who waited finds the other's tree current, as a rule, and skips.
-async function acquireBuildLock(directory: string, options: BuildOptions): Promise<FileLock> {
+/** Takes the build lock of a tree folder, waiting for its holder; throws `busy` after 10 minutes. */
+export async function acquireBuildLock(directory: string, options: BuildOptions): Promise<FileLock> {
   const { identity, clock, signal } = options;
   const deadline = clock.monotonicMs() + buildWaitMs;
   for (;;) {

@@ -28,7 +28,8 @@ export class SlotFiles {
   readonly #slotMask: number;
   readonly #fileShift: number;
   readonly #blockCapacity: number;
-  readonly #blocks: (Buffer | undefined)[] = [];
+  /** One piece of memory for the blocks of all slots: 65,536 of their own would cost as much again in bookkeeping. */
+  readonly #memory: Buffer;
   readonly #used: Int32Array;
   readonly #blockLeaves: Int32Array;
   readonly #leaves: Float64Array;
@@ -44,7 +45,8 @@ export class SlotFiles {
     this.#slotMask = slots - 1;
     this.#fileShift = Math.max(0, Math.log2(slots / filesMax));
     this.#blockCapacity = Math.max(blockBytesMin, Math.min(blockMemoryBytes / slots, blockPayloadBytesMax)) + blockHeadBytes;
-    this.#used = new Int32Array(slots);
+    this.#memory = Buffer.allocUnsafeSlow(this.#blockCapacity * slots);
+    this.#used = new Int32Array(slots).fill(blockHeadBytes);
     this.#blockLeaves = new Int32Array(slots);
     this.#leaves = new Float64Array(slots);
   }
@@ -66,37 +68,32 @@ export class SlotFiles {
 
   #append(slot: number, page: Buffer, start: number, end: number): void {
     const bytes = end - start;
-    let block = this.#blocks[slot];
-    let used = this.#used[slot] as number;
-    if (block === undefined) {
-      block = Buffer.allocUnsafeSlow(this.#blockCapacity);
-      this.#blocks[slot] = block;
-      used = blockHeadBytes;
-    }
-    if (used + bytes > block.length) {
-      this.#flush(slot, block.subarray(0, used));
-      used = blockHeadBytes;
-      if (used + bytes > block.length) {
-        // A leaf larger than a small block gets a block of its own.
-        const own = Buffer.allocUnsafe(blockHeadBytes + bytes);
-        page.copy(own, blockHeadBytes, start, end);
-        this.#blockLeaves[slot] = 1;
-        this.#flush(slot, own);
-        this.#leaves[slot] = (this.#leaves[slot] as number) + 1;
-        this.#used[slot] = used;
-        return;
-      }
-    }
-    page.copy(block, used, start, end);
-    this.#used[slot] = used + bytes;
-    this.#blockLeaves[slot] = (this.#blockLeaves[slot] as number) + 1;
     this.#leaves[slot] = (this.#leaves[slot] as number) + 1;
+    if ((this.#used[slot] as number) + bytes > this.#blockCapacity) this.#flush(slot, this.#block(slot));
+    const used = this.#used[slot] as number;
+    this.#blockLeaves[slot] = (this.#blockLeaves[slot] as number) + 1;
+    if (used + bytes > this.#blockCapacity) {
+      // A leaf larger than a small block gets a block of its own.
+      const own = Buffer.allocUnsafe(blockHeadBytes + bytes);
+      page.copy(own, blockHeadBytes, start, end);
+      this.#flush(slot, own);
+      return;
+    }
+    page.copy(this.#memory, slot * this.#blockCapacity + used, start, end);
+    this.#used[slot] = used + bytes;
+  }
+
+  /** The block being filled, as far as it is. */
+  #block(slot: number): Buffer {
+    const start = slot * this.#blockCapacity;
+    return this.#memory.subarray(start, start + (this.#used[slot] as number));
   }
 
   #flush(slot: number, block: Buffer): void {
     if (block.length === blockHeadBytes) return;
     encodeBlockHead(block, slot, this.#blockLeaves[slot] as number);
     this.#blockLeaves[slot] = 0;
+    this.#used[slot] = blockHeadBytes;
     const file = slot >> this.#fileShift;
     let descriptor = this.#files[file];
     if (descriptor === undefined) {
@@ -133,14 +130,10 @@ export class SlotFiles {
         offset += got;
       }
     }
-    const block = this.#blocks[slot];
-    const used = this.#used[slot] as number;
-    if (block !== undefined && used > blockHeadBytes) {
-      const last = block.subarray(0, used);
-      encodeBlockHead(last, slot, this.#blockLeaves[slot] as number);
-      yield last;
-    }
-    this.#blocks[slot] = undefined;
+    if (this.#used[slot] === blockHeadBytes) return;
+    const last = this.#block(slot);
+    encodeBlockHead(last, slot, this.#blockLeaves[slot] as number);
+    yield last;
   }
 
   /** Closes the files; the caller removes the folder. */

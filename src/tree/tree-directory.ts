@@ -1,7 +1,7 @@
 /**
- * The tree files of one shard as generations: finding the newest, pinning, publishing, collecting, and
- * cleaning up what a crash left. Files are immutable; a reader keeps its descriptor, so collecting never
- * hurts one, in this process or another. Everything here can be lost: it is built again from the index.
+ * The tree files of one shard as generations: finding the newest, publishing, collecting, and
+ * cleaning up what a crash left. Files are immutable, and a reader's descriptor is its pin: a
+ * collected file stays readable until it is closed, whichever process collected it. Everything here can be lost: it is built again from the index.
  */
 import { readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
@@ -24,8 +24,6 @@ export type OnDamage = (path: string, error: CodedError) => void;
 
 export class TreeDirectory {
   readonly path: string;
-  /** Generations in use by readers of this process, with how many: kept although their descriptors would do, for readers yet to open slots of older files. */
-  readonly #pins = new Map<bigint, number>();
 
   constructor(path: string) {
     this.path = path;
@@ -83,17 +81,6 @@ export class TreeDirectory {
     }
   }
 
-  /** Keeps a generation from being collected by this process until {@link unpin}. */
-  pin(generation: bigint): void {
-    this.#pins.set(generation, (this.#pins.get(generation) ?? 0) + 1);
-  }
-
-  unpin(generation: bigint): void {
-    const pins = (this.#pins.get(generation) ?? 0) - 1;
-    if (pins > 0) this.#pins.set(generation, pins);
-    else this.#pins.delete(generation);
-  }
-
   /** Renames a damaged file out of the way. Call with the build lock held. */
   async setAside(path: string): Promise<void> {
     await rename(path, `${path}${damagedSuffix}`);
@@ -107,11 +94,10 @@ export class TreeDirectory {
     crashPoint('tree:published');
   }
 
-  /** Removes generations that are neither the newest nor pinned here. Call with the build lock held. */
+  /** Removes all generations but the newest; who reads one goes on reading it. Call with the build lock held. */
   async collect(): Promise<void> {
     const generations = await this.generations();
     for (const generation of generations.slice(0, -1)) {
-      if (this.#pins.has(generation)) continue;
       crashPoint('tree:collect');
       await rm(this.pathOf(generation), { force: true });
     }

@@ -74,7 +74,8 @@ class TreeComposer {
   async #leafSection(): Promise<{ records: Buffer; root: Buffer; slots: number }> {
     const { header, slotFiles, signal, onSlot } = this.#options;
     const start = this.#offset;
-    const records: Buffer[] = [];
+    const records = Buffer.allocUnsafe(header.slots * slotRecordBytes);
+    let slots = 0;
     const rootComposer = new DigestComposer();
     const digests = new BlockDigests();
     let leaves = 0;
@@ -95,15 +96,14 @@ class TreeComposer {
       const finished = digests.finish();
       assert(finished.leaves === slotLeaves, 'a slot file holds what was added');
       rootComposer.update(finished.digest);
-      const record = Buffer.allocUnsafe(slotRecordBytes);
       const bytes = this.#offset - offset;
-      encodeSlotRecord(record, 0, { slot, leaves: slotLeaves, offset, bytes, generation: header.generation, digest: finished.digest });
-      records.push(record);
+      encodeSlotRecord(records, slots * slotRecordBytes, { slot, ...finished, offset, bytes, generation: header.generation });
+      slots += 1;
       leaves += slotLeaves;
       onSlot?.(slot);
     }
     assert(leaves === this.#options.leaves, 'the slots hold all leaves');
     this.#sections.push({ type: sectionType.leaves, offset: start, bytes: this.#offset - start, checksum: 0 });
-    return { records: Buffer.concat(records), root: rootComposer.finish(), slots: records.length };
+    return { records: records.subarray(0, slots * slotRecordBytes), root: rootComposer.finish(), slots };
   }
 }

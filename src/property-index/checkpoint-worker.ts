@@ -1,0 +1,40 @@
+/** The checkpointer's thread: moves one write-ahead log at a time and answers when it is done. */
+import { parentPort } from 'node:worker_threads';
+import { assert } from '../lib/assert.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { guardDatabase, openDatabase } from './database.ts';
+
+export interface CheckpointRequest {
+  readonly id: number;
+  readonly path: string;
+}
+
+export interface CheckpointResponse {
+  readonly id: number;
+  /** {@link CodedError.toJSON}, or null when the log was moved. */
+  readonly error: unknown;
+}
+
+assert(parentPort !== null, 'the checkpoint worker runs in a worker thread');
+const port = parentPort;
+port.on('message', ({ id, path }: CheckpointRequest) => {
+  port.postMessage({ id, error: moveLog(path) } satisfies CheckpointResponse);
+});
+
+function moveLog(path: string): unknown {
+  try {
+    const database = openDatabase(path, { mode: 'write', checkpointsElsewhere: true });
+    try {
+      guardDatabase(path, () => {
+        // The long part runs beside writers; the short rest holds them off, so that the log can begin anew.
+        database.pragma('wal_checkpoint(PASSIVE)');
+        database.pragma('wal_checkpoint(RESTART)');
+      });
+      return null;
+    } finally {
+      database.close();
+    }
+  } catch (error) {
+    return CodedError.from(error).toJSON();
+  }
+}

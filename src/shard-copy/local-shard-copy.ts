@@ -1,0 +1,109 @@
+/**
+ * One shard of a data root of ours as a shard copy: compared through its newest tree, read and written in
+ * its property index as it is now. Opens the index per call, so that a database replaced by a restore is
+ * seen as what it is.
+ */
+import { join } from 'node:path';
+import { temporaryPath } from '../lib/atomic-file.ts';
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { throwIfAborted, yieldToEventLoop } from '../lib/event-loop.ts';
+import type { GroupSettings } from '../property/group-settings.ts';
+import { type Watermark, sameWatermark } from '../property/watermark.ts';
+import type { Checkpointer } from '../property-index/checkpointer.ts';
+import { readGroupSettings, treeDirectory } from '../property-index/data-root.ts';
+import { IndexReader } from '../property-index/index-reader.ts';
+import type { ShardIdentity } from '../property-index/schema.ts';
+import { openRespelledTree } from '../tree/respelled-tree.ts';
+import { type OnDamage, TreeDirectory } from '../tree/tree-directory.ts';
+import { openLocalApply } from './local-apply.ts';
+import type { ApplyOptions, ApplySession, Fetched, ShardCopy, ShardView, ViewOptions } from './shard-copy.ts';
+import { AbsentView, noTree, TreeView } from './tree-view.ts';
+
+/** Entities looked up before other work gets a turn. */
+const fetchTurnRows = 200;
+
+export interface LocalShardOptions extends ShardIdentity {
+  /** What the user calls it; the data root by default. */
+  readonly place?: string;
+  readonly clock: Clock;
+  /** Moves write-ahead logs in a thread of its own; without it commits do so now and then. */
+  readonly checkpointer?: Checkpointer | undefined;
+  readonly onDamage?: OnDamage | undefined;
+}
+
+export class LocalShardCopy implements ShardCopy {
+  readonly place: string;
+  readonly group: string;
+  readonly shard: number;
+  readonly #options: LocalShardOptions;
+  readonly #directory: TreeDirectory;
+
+  constructor(options: LocalShardOptions) {
+    this.place = options.place ?? options.root;
+    this.group = options.group;
+    this.shard = options.shard;
+    this.#options = options;
+    this.#directory = new TreeDirectory(treeDirectory(options.root, options.group, options.shard));
+  }
+
+  async openView(options: ViewOptions = {}): Promise<ShardView> {
+    throwIfAborted(options.signal);
+    const settings = await this.#settings();
+    if (settings === null) return new AbsentView(this.group, this.shard);
+    const { spelling = settings.spelling, signal } = options;
+    if (spelling !== settings.spelling) return this.#openRespelled({ ...settings, spelling }, signal);
+    const reader = await this.#directory.openNewest(this.#options.onDamage);
+    if (reader === null) throw noTree(this.place, this.group, this.shard);
+    return new TreeView(reader, this.#movedOn(reader.header.watermark));
+  }
+
+  async #settings(): Promise<GroupSettings | null> {
+    const settings = await readGroupSettings(this.#options.root, this.group);
+    if (settings !== null && this.shard >= settings.shards) {
+      throw new CodedError(
+        'not-found',
+        `group ${this.group} of ${this.place} has ${settings.shards} shards; there is no shard ${this.shard}`,
+        { group: this.group, shard: this.shard },
+      );
+    }
+    return settings;
+  }
+
+  // A tree in another spelling than the group's is made for this one view, from the index as it is now.
+  async #openRespelled(settings: GroupSettings, signal: AbortSignal | undefined): Promise<ShardView> {
+    const path = temporaryPath(join(this.#directory.path, 'respelled'));
+    const reader = await openRespelledTree({ identity: this.#options, settings, path, clock: this.#options.clock, signal });
+    return new TreeView(reader, false);
+  }
+
+  #movedOn(watermark: Watermark): boolean {
+    const reader = this.#reader();
+    if (reader === null) return true;
+    using open = reader;
+    return !sameWatermark(open.totals().watermark, watermark);
+  }
+
+  #reader(): IndexReader | null {
+    try {
+      return new IndexReader(this.#options);
+    } catch (error) {
+      if (error instanceof CodedError && error.code === 'not-found') return null;
+      throw error;
+    }
+  }
+
+  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Fetched> {
+    throwIfAborted(signal);
+    using reader = this.#reader();
+    let row = 0;
+    for (const key of keys) {
+      if (row++ % fetchTurnRows === fetchTurnRows - 1) await yieldToEventLoop(signal);
+      yield { key, version: reader?.get(key) ?? null };
+    }
+  }
+
+  async openApply(options: ApplyOptions): Promise<ApplySession> {
+    return openLocalApply(this.#options, options);
+  }
+}

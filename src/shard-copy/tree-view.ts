@@ -1,0 +1,91 @@
+/** A tree file of ours as a view: what local copies and places that are a single file have in common. */
+import type { LeafPage, ShardView, SlotSummary, ViewDescription } from './shard-copy.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import type { TreeReader } from '../tree/tree-reader.ts';
+
+/** Slot summaries of a page. */
+const slotsPerPage = 1_024;
+
+export class TreeView implements ShardView {
+  readonly description: ViewDescription;
+  readonly #reader: TreeReader;
+
+  /** Takes over the reader. `stale`: the index has moved on since the tree. */
+  constructor(reader: TreeReader, stale: boolean) {
+    this.#reader = reader;
+    const { header, root } = reader;
+    this.description = {
+      group: header.group,
+      shard: header.shard,
+      shards: header.shards,
+      slotScheme: { hash: 'xxh64', seed: 0n, slots: header.slots },
+      spelling: header.spelling,
+      root: root.root,
+      leaves: root.leaves,
+      liveLeaves: root.liveLeaves,
+      generation: header.generation,
+      watermark: header.watermark,
+      builtAtMs: header.builtAtMs,
+      stale,
+    };
+  }
+
+  async *slots(signal?: AbortSignal): AsyncGenerator<readonly SlotSummary[]> {
+    signal?.throwIfAborted();
+    const records = await this.#reader.slots();
+    for (let start = 0; start < records.length; start += slotsPerPage) {
+      signal?.throwIfAborted();
+      yield records.slice(start, start + slotsPerPage);
+    }
+  }
+
+  async *leaves(slots: readonly number[], signal?: AbortSignal): AsyncGenerator<LeafPage> {
+    const records = new Map((await this.#reader.slots()).map((record) => [record.slot, record]));
+    for (const slot of slots) {
+      const record = records.get(slot);
+      if (record === undefined) continue;
+      for await (const leaves of this.#reader.leavesOf(record, signal)) yield { slot, leaves };
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#reader[Symbol.asyncDispose]();
+  }
+}
+
+/** The view of a group that is absent: a copy with nothing in it, of whatever settings the others have. */
+export class AbsentView implements ShardView {
+  readonly description: ViewDescription;
+
+  constructor(group: string, shard: number) {
+    this.description = {
+      group,
+      shard,
+      shards: null,
+      slotScheme: null,
+      spelling: null,
+      root: Buffer.alloc(0),
+      leaves: 0,
+      liveLeaves: 0,
+      generation: null,
+      watermark: null,
+      builtAtMs: null,
+      stale: false,
+    };
+  }
+
+  async *slots(): AsyncGenerator<readonly SlotSummary[]> {}
+
+  async *leaves(): AsyncGenerator<LeafPage> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+/** The error for a place that has no tree of a shard yet. */
+export function noTree(place: string, group: string, shard: number): CodedError {
+  return new CodedError('no-tree', `${place} has no tree of group ${group}, shard ${shard}; build it first`, {
+    place,
+    group,
+    shard,
+  });
+}

@@ -1,0 +1,91 @@
+/**
+ * Builds trees in a worker thread, so that scanning and hashing a shard never holds up the event loop.
+ * One thread, one build at a time; it is started with the first build and keeps no process alive.
+ */
+import { Worker } from 'node:worker_threads';
+import { CodedError } from '../lib/coded-error.ts';
+import type { BuildOptions, BuildResult } from './build-tree.ts';
+import type { BuildRequest, BuildResponse } from './build-worker.ts';
+
+export type BuilderOptions = Omit<BuildOptions, 'clock'>;
+
+interface Job {
+  readonly options: BuilderOptions;
+  readonly resolve: (result: BuildResult) => void;
+  readonly reject: (error: CodedError) => void;
+}
+
+export class TreeBuilder implements AsyncDisposable {
+  #worker: Worker | null = null;
+  readonly #jobs = new Map<number, Job>();
+  #nextId = 0;
+
+  /** Builds the tree of a shard; as `buildTree`, in the worker thread, after builds asked for earlier. */
+  async build(options: BuilderOptions): Promise<BuildResult> {
+    const { identity, settings, signal } = options;
+    if (signal?.aborted) throw CodedError.from(signal.reason);
+    const worker = this.#started();
+    const id = this.#nextId++;
+    const cancel = (): void => worker.postMessage({ kind: 'cancel', id } satisfies BuildRequest);
+    signal?.addEventListener('abort', cancel, { once: true });
+    try {
+      return await new Promise((resolve, reject) => {
+        this.#jobs.set(id, { options, resolve, reject });
+        worker.ref();
+        worker.postMessage({
+          kind: 'build',
+          id,
+          identity: { root: identity.root, group: identity.group, shard: identity.shard },
+          settings,
+          force: options.force ?? false,
+        } satisfies BuildRequest);
+      });
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  #started(): Worker {
+    if (this.#worker !== null) return this.#worker;
+    // The worker has this file's extension: .ts in the sources, .js in the package.
+    const worker = new Worker(new URL(`./build-worker${import.meta.url.slice(-3)}`, import.meta.url));
+    worker.on('message', (response: BuildResponse) => this.#answered(response));
+    worker.on('error', (error) => this.#ended(CodedError.from(error)));
+    worker.on('exit', () => this.#ended(new CodedError('internal', 'the build thread ended')));
+    worker.unref();
+    this.#worker = worker;
+    return worker;
+  }
+
+  #answered(response: BuildResponse): void {
+    const job = this.#jobs.get(response.id);
+    if (job === undefined) return;
+    switch (response.kind) {
+      case 'progress':
+        job.options.onProgress?.(response.progress);
+        return;
+      case 'damage':
+        job.options.onDamage?.(response.path, CodedError.fromJSON(response.error));
+        return;
+      case 'result':
+        // A digest crosses the border as a plain byte array.
+        job.resolve({ ...response.result, root: Buffer.from(response.result.root) });
+        break;
+      case 'error':
+        job.reject(CodedError.fromJSON(response.error));
+        break;
+    }
+    this.#jobs.delete(response.id);
+    if (this.#jobs.size === 0) this.#worker?.unref();
+  }
+
+  #ended(error: CodedError): void {
+    for (const job of this.#jobs.values()) job.reject(error);
+    this.#jobs.clear();
+    this.#worker = null;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#worker?.terminate();
+  }
+}
