@@ -1,0 +1,236 @@
+/**
+ * Second half of a repair: carries the plan of one shard out. Winners are fetched live, gathered in batches
+ * and applied to every copy that lacks them; the next batch is fetched while this one is applied, and the
+ * copies apply side by side. A value is fetched once and sent at most once to each copy. What fails is named,
+ * counted, and does not stop the rest.
+ *
+ * Versions pass through as they were fetched: a copy that spells otherwise spells them anew as it applies.
+ */
+import { CodedError } from '../lib/coded-error.ts';
+import type { ApplyOptions, ApplyResult, ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
+import { applyBatchBytesMax, applyBatchRowsMax } from '../shard-copy/shard-copy.ts';
+import type { CarryStep } from './carry-step.ts';
+import { fetchWinners } from './fetch-winners.ts';
+import { compareToPlanned } from './fetch-live.ts';
+import type { PlannedShard } from './plan-file.ts';
+import type { PlanEntry, PlanLacker } from './plan.ts';
+import { Receiver } from './receiver.ts';
+import { changeReason, type CopyReport, type RepairChange, type RepairProgress } from './report.ts';
+
+export interface CarryOutOptions {
+  /** Replacements of live properties that the user confirmed; null for none. */
+  readonly confirmed: number | null;
+  /** For a plan that was kept in a file: carry out only what still is as planned. */
+  readonly onlyStanding: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onChange?: ((change: RepairChange) => void | Promise<void>) | undefined;
+  readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
+}
+
+/** Where it says what became of each copy, however it ended. `stale` is not known here and false. */
+export interface CarryOutTally {
+  copies: readonly CopyReport[];
+}
+
+/** Carries out one shard. Throws when the run was cancelled or the plan does not fit; copies that fail are in the tally. */
+export async function carryOut(
+  shard: PlannedShard,
+  copies: readonly ShardCopy[],
+  options: CarryOutOptions,
+  tally: CarryOutTally,
+): Promise<void> {
+  const run = new CarryOut(shard, copies, options);
+  try {
+    await run.run();
+  } finally {
+    await run.close();
+    tally.copies = run.reports;
+  }
+}
+
+interface Batch {
+  readonly steps: readonly CarryStep[];
+}
+
+class CarryOut {
+  #shard: PlannedShard;
+  #copies: ReadonlyMap<string, ShardCopy>;
+  #options: CarryOutOptions;
+  #receivers: ReadonlyMap<string, Receiver>;
+  /** Copies that failed as holders. */
+  #failed = new Map<string, CodedError>();
+  #entitiesDone = 0;
+
+  constructor(shard: PlannedShard, copies: readonly ShardCopy[], options: CarryOutOptions) {
+    this.#shard = shard;
+    this.#copies = new Map(copies.map((copy) => [copy.place, copy]));
+    this.#options = options;
+    const { settings, group } = shard.head;
+    if (settings === null) {
+      throw new CodedError('bad-argument', `no copy of group ${group} tells its shard count; name it`, {
+        field: 'shards',
+        value: null,
+      });
+    }
+    const { confirmed, signal } = options;
+    const applyOptions: ApplyOptions = { settings, confirmed, ...(signal && { signal }) };
+    this.#receivers = new Map(copies.map((copy) => [copy.place, new Receiver(copy, applyOptions)]));
+  }
+
+  get reports(): CopyReport[] {
+    return [...this.#receivers.values()].map(({ place, counts, failure }) => ({
+      place,
+      ...counts,
+      stale: false,
+      error: failure ?? this.#failed.get(place) ?? null,
+    }));
+  }
+
+  async run(): Promise<void> {
+    const { signal, onlyStanding } = this.#options;
+    const steps = fetchWinners(this.#shard.entries(signal), {
+      copies: this.#copies,
+      spelling: this.#shard.head.spelling,
+      onlyStanding,
+      failed: this.#failed,
+      signal,
+    });
+    const batches = gatherBatches(steps);
+    try {
+      let fetching = batches.next();
+      for (;;) {
+        const { done, value: batch } = await fetching;
+        if (done) return;
+        fetching = batches.next();
+        // Awaited in the next turn of the loop, unless this batch ends the run first.
+        fetching.catch(() => undefined);
+        await this.#carryOutBatch(batch);
+      }
+    } finally {
+      // Not waited for: a holder that hangs must not hold up a cancelled run.
+      batches.return(undefined).catch(() => undefined);
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.allSettled(
+      [...this.#receivers.values()].map((receiver) => receiver[Symbol.asyncDispose]()),
+    );
+  }
+
+  async #carryOutBatch({ steps }: Batch): Promise<void> {
+    for (const step of steps) {
+      if (step.step !== 'ship') await this.#notSent(step, step.step, step.reason);
+    }
+    const byReceiver = new Map<Receiver, Shipment[]>();
+    for (const step of steps) {
+      if (step.step !== 'ship') continue;
+      for (const lacker of step.lackers) {
+        const receiver = this.#receivers.get(lacker.place);
+        if (receiver === undefined) {
+          throw new CodedError('bad-plan', `there is no copy at ${lacker.place}`, { place: lacker.place });
+        }
+        const shipments = byReceiver.get(receiver) ?? [];
+        shipments.push({ entry: step.entry, lacker, version: step.version });
+        byReceiver.set(receiver, shipments);
+      }
+    }
+    const applied = await Promise.all(
+      [...byReceiver].map(async ([receiver, shipments]) => ({
+        shipments,
+        results: await receiver.apply(shipments.map(({ version }) => version)),
+      })),
+    );
+    for (const { shipments, results } of applied) {
+      for (const [position, shipment] of shipments.entries()) await this.#tell(shipment, results[position]);
+    }
+    this.#entitiesDone += new Set(steps.map(({ entry }) => entry)).size;
+    this.#progress();
+  }
+
+  async #notSent({ entry, lackers }: CarryStep, result: 'keep' | 'fail', reason: string): Promise<void> {
+    for (const { place, before } of lackers) {
+      const counts = this.#receivers.get(place)?.counts;
+      if (counts !== undefined) counts[result === 'keep' ? 'kept' : 'failed']++;
+      const told = result === 'keep' ? 'kept' : 'failed';
+      await this.#options.onChange?.({
+        ...named(entry),
+        result: told,
+        place,
+        before,
+        after: entry.winner,
+        reason,
+      });
+    }
+  }
+
+  async #tell({ entry, lacker, version }: Shipment, result: ApplyResult | undefined): Promise<void> {
+    if (result === undefined) return;
+    const { place, before } = lacker;
+    const { spelling } = this.#shard.head;
+    const asPlanned = compareToPlanned(version, entry.winner, spelling) === 0;
+    const { revision, deleteTime, digest } = version;
+    const after = asPlanned ? entry.winner : { revision, deleteTime, digest };
+    const told = { ...named(entry), place, before, after };
+    switch (result.result) {
+      case 'applied':
+        return await this.#options.onChange?.({
+          ...told,
+          result: 'changed',
+          reason: changeReason(before, after),
+        });
+      case 'kept':
+        return await this.#options.onChange?.({
+          ...told,
+          result: 'kept',
+          reason: 'has it, or a greater one, by now',
+        });
+      case 'refused':
+        return await this.#options.onChange?.({ ...told, result: 'failed', reason: result.reason });
+    }
+  }
+
+  #progress(): void {
+    const { group, shard } = this.#shard.head;
+    let bytes = 0;
+    for (const { counts } of this.#receivers.values()) bytes += counts.bytes;
+    this.#options.onProgress?.({
+      phase: 'carry out',
+      group,
+      shard,
+      slotsDone: 0,
+      slotsTotal: 0,
+      entitiesDone: this.#entitiesDone,
+      entitiesTotal: this.#shard.counts.differing,
+      bytes,
+    });
+  }
+}
+
+interface Shipment {
+  readonly entry: PlanEntry;
+  readonly lacker: PlanLacker;
+  readonly version: StoredVersion;
+}
+
+function named({ group, shard, entity }: PlanEntry): Pick<PlanEntry, 'group' | 'shard' | 'entity'> {
+  return { group, shard, entity };
+}
+
+/** Gathers steps such that the versions of a batch keep to the ceilings of an apply. */
+async function* gatherBatches(steps: AsyncIterable<CarryStep>): AsyncGenerator<Batch, undefined> {
+  let gathered: CarryStep[] = [];
+  let bytes = 0;
+  for await (const step of steps) {
+    const more = step.step === 'ship' ? Buffer.byteLength(step.version.source) : 0;
+    if (gathered.length > 0 && (gathered.length >= applyBatchRowsMax || bytes + more > applyBatchBytesMax)) {
+      yield { steps: gathered };
+      gathered = [];
+      bytes = 0;
+    }
+    gathered.push(step);
+    bytes += more;
+  }
+  if (gathered.length > 0) yield { steps: gathered };
+  return undefined;
+}

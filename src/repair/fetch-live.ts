@@ -1,0 +1,61 @@
+/** Reads the newest versions from one copy, held to its promises: one answer per key, in the order asked. */
+import { compareBytes } from '../lib/bytes.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { raceSignal } from '../lib/race-signal.ts';
+import { sourceDigest } from '../property/digest.ts';
+import { parseSource, type Spelling, spellProperty } from '../property/source-json.ts';
+import { compareVersions, type Version } from '../property/version.ts';
+import type { Fetched, ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
+import { atPlace } from './at-place.ts';
+
+/** Throws `bad-message` for wrong answers; every error names the place, except that the run was cancelled. */
+export async function* fetchLive(
+  copy: ShardCopy,
+  keys: readonly Buffer[],
+  signal?: AbortSignal,
+): AsyncGenerator<Fetched> {
+  let answers: AsyncIterator<Fetched> | null = null;
+  try {
+    answers = copy.fetch(keys, signal)[Symbol.asyncIterator]();
+    for (const key of keys) {
+      const next = await raceSignal(answers.next(), signal);
+      const answered = next.done ? null : next.value;
+      const keyFits = answered !== null && compareBytes(answered.key, key) === 0;
+      if (!keyFits || (answered.version !== null && compareBytes(answered.version.key, key) !== 0)) {
+        throw new CodedError('bad-message', 'an answer to a fetch is missing or is about another entity', {
+          key: key.toString('hex'),
+        });
+      }
+      yield answered;
+    }
+  } catch (error) {
+    throw atPlace(copy.place, error, signal);
+  } finally {
+    // Not waited for: a source that hangs must not hold up a cancelled run.
+    answers?.return?.()?.catch(() => undefined);
+  }
+}
+
+/**
+ * Digest of a version in `spelling`; its own digest where that is null, or where its source cannot be read
+ * (who receives it will refuse it and say why).
+ */
+export function digestSpelled(version: StoredVersion, spelling: Spelling | null): Buffer {
+  if (spelling === null) return version.digest;
+  try {
+    const text = spellProperty(parseSource(version.source), spelling);
+    return text === version.source ? version.digest : sourceDigest(text, version.deleteTime);
+  } catch (error) {
+    if (error instanceof CodedError) return version.digest;
+    throw error;
+  }
+}
+
+/** The total order between a stored version and a planned one, whose digest is in `spelling`. */
+export function compareToPlanned(stored: StoredVersion, planned: Version, spelling: Spelling | null): number {
+  const order = compareVersions(stored, planned);
+  // Digests in unlike spellings say nothing about each other; spelling anew costs, so only where it matters.
+  if (order === 0 || stored.revision !== planned.revision || stored.deleteTime !== planned.deleteTime)
+    return order;
+  return compareBytes(digestSpelled(stored, spelling), planned.digest);
+}

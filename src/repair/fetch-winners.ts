@@ -1,0 +1,119 @@
+/**
+ * Fetches the winners of a plan, each from one copy that has it; where that copy fails or no longer has it,
+ * from the next. A holder's newer version is shipped in the place of the planned one. One value is in memory
+ * at a time: who takes the steps decides how many are gathered.
+ */
+import { CodedError } from '../lib/coded-error.ts';
+import { throwIfAborted } from '../lib/event-loop.ts';
+import { entityKey, splitEntity } from '../property/entity.ts';
+import { applyBatchRowsMax } from '../shard-copy/shard-copy.ts';
+import { type CarryStep, changedSincePlan, type FetchContext } from './carry-step.ts';
+import { checkStanding } from './check-standing.ts';
+import { compareToPlanned, fetchLive } from './fetch-live.ts';
+import type { PlanEntry, PlanLacker } from './plan.ts';
+
+interface Sought {
+  readonly entry: PlanEntry;
+  readonly key: Buffer;
+  readonly lackers: readonly PlanLacker[];
+  /** Position in the entry's holders. */
+  holder: number;
+  /** Why no holder so far could give it. */
+  readonly reasons: string[];
+}
+
+/** A step for every entry, not in order. Entries are looked at in batches, so that fetches come in batches. */
+export async function* fetchWinners(
+  entries: AsyncIterable<PlanEntry>,
+  context: FetchContext,
+): AsyncGenerator<CarryStep> {
+  let batch: PlanEntry[] = [];
+  for await (const entry of entries) {
+    batch.push(entry);
+    if (batch.length < applyBatchRowsMax) continue;
+    yield* fetchBatch(batch, context);
+    batch = [];
+  }
+  yield* fetchBatch(batch, context);
+}
+
+async function* fetchBatch(batch: readonly PlanEntry[], context: FetchContext): AsyncGenerator<CarryStep> {
+  let sought: Sought[] = [];
+  if (context.onlyStanding) {
+    for (const { entry, standing, steps } of await checkStanding(batch, context)) {
+      yield* steps;
+      if (standing.length > 0) sought.push(soughtOf(entry, standing));
+    }
+  } else {
+    sought = batch.map((entry) => soughtOf(entry, entry.lackers));
+  }
+  while (sought.length > 0) {
+    const byHolder = new Map<string, Sought[]>();
+    for (const one of sought) {
+      const holder = nextHolder(one, context);
+      if (holder === null) yield notFetched(one);
+      else byHolder.set(holder, [...(byHolder.get(holder) ?? []), one]);
+    }
+    sought = [];
+    for (const [holder, asked] of byHolder) sought.push(...(yield* fetchFrom(holder, asked, context)));
+  }
+}
+
+/** Yields what the holder gives; returns what has to be sought at the next holder. */
+async function* fetchFrom(
+  holder: string,
+  asked: readonly Sought[],
+  context: FetchContext,
+): AsyncGenerator<CarryStep, Sought[]> {
+  const { copies, spelling, onlyStanding, failed, signal } = context;
+  const copy = copies.get(holder);
+  const left: Sought[] = [];
+  let answered = 0;
+  try {
+    if (copy === undefined)
+      throw new CodedError('bad-plan', `there is no copy at ${holder}`, { place: holder });
+    for await (const { version } of fetchLive(
+      copy,
+      asked.map(({ key }) => key),
+      signal,
+    )) {
+      const one = asked[answered++];
+      if (one === undefined) break;
+      const { entry, lackers } = one;
+      const order = version === null ? -1 : compareToPlanned(version, entry.winner, spelling);
+      if (version !== null && (onlyStanding ? order === 0 : order >= 0)) {
+        yield { step: 'ship', entry, lackers, version };
+      } else if (onlyStanding) {
+        yield { step: 'keep', entry, lackers, reason: changedSincePlan };
+      } else {
+        one.reasons.push(`${holder} no longer has it`);
+        left.push({ ...one, holder: one.holder + 1 });
+      }
+    }
+  } catch (error) {
+    throwIfAborted(signal);
+    const coded = CodedError.from(error);
+    failed.set(holder, failed.get(holder) ?? coded);
+    for (const one of asked.slice(answered)) left.push(one);
+  }
+  return left;
+}
+
+function soughtOf(entry: PlanEntry, lackers: readonly PlanLacker[]): Sought {
+  return { entry, lackers, key: entityKey(splitEntity(entry.entity)), holder: 0, reasons: [] };
+}
+
+/** Steps over holders that failed. */
+function nextHolder(one: Sought, { failed }: FetchContext): string | null {
+  for (; ; one.holder++) {
+    const holder = one.entry.holders[one.holder];
+    if (holder === undefined) return null;
+    const error = failed.get(holder);
+    if (error === undefined) return holder;
+    one.reasons.push(error.message);
+  }
+}
+
+function notFetched({ entry, lackers, reasons }: Sought): CarryStep {
+  return { step: 'fail', entry, lackers, reason: `could not be fetched: ${reasons.join('; ')}` };
+}

@@ -1,0 +1,102 @@
+/**
+ * Opens the views of all copies of a shard such that they can be compared: all in one spelling. Copies that
+ * spell unlike are compared in the spelling that every other can give its leaves in.
+ */
+import { CodedError } from '../lib/coded-error.ts';
+import { raceSignal } from '../lib/race-signal.ts';
+import type { PlacedView } from '../diff/diff-slots.ts';
+import type { Spelling } from '../property/source-json.ts';
+import type { ShardCopy, ShardView, ViewOptions } from '../shard-copy/shard-copy.ts';
+import { atPlace } from './at-place.ts';
+
+export interface ComparableViews {
+  /** One per copy, in order. */
+  readonly views: readonly PlacedView[];
+  /** Per copy: its leaves are given in another spelling than its own. */
+  readonly respelled: readonly boolean[];
+  /** In which digests are compared; null where no copy tells. */
+  readonly spelling: Spelling | null;
+  /**
+   * In which a tie of revision and delete time is decided: that of the copies that were respelled, since they
+   * decide so again when they apply.
+   */
+  readonly deciding: Spelling | null;
+}
+
+/** Opens them all; the caller closes them with {@link closeViews}. Errors name the place. */
+export async function openComparableViews(
+  copies: readonly ShardCopy[],
+  signal?: AbortSignal,
+): Promise<ComparableViews> {
+  const own = await openAll(
+    copies,
+    copies.map(() => undefined),
+    signal,
+  );
+  const spellings = own.map(({ view }) => view.description.spelling);
+  const told = [...new Set(spellings.filter((spelling) => spelling !== null))];
+  const [only] = told;
+  if (told.length < 2) {
+    return { views: own, respelled: copies.map(() => false), spelling: only ?? null, deciding: only ?? null };
+  }
+  await closeViews(own, signal);
+  let refusal: CodedError | null = null;
+  for (const [spelling, deciding] of [
+    ['compact', 'spaced'],
+    ['spaced', 'compact'],
+  ] as const) {
+    const respelled = spellings.map((was) => was !== null && was !== spelling);
+    try {
+      const views = await openAll(
+        copies,
+        respelled.map((asked) => (asked ? spelling : undefined)),
+        signal,
+      );
+      return { views, respelled, spelling, deciding };
+    } catch (error) {
+      const coded = CodedError.from(error);
+      if (coded.code !== 'spelling-differs') throw error;
+      refusal = coded;
+    }
+  }
+  throw refusal ?? new CodedError('spelling-differs', 'the copies cannot be compared in one spelling');
+}
+
+/** Closes views, all of them whatever some say: one that cannot be closed is given up by who holds it. */
+export async function closeViews(views: readonly PlacedView[], signal?: AbortSignal): Promise<void> {
+  await raceSignal(Promise.allSettled(views.map(({ view }) => view[Symbol.asyncDispose]())), signal);
+}
+
+async function openAll(
+  copies: readonly ShardCopy[],
+  spellings: readonly (Spelling | undefined)[],
+  signal?: AbortSignal,
+): Promise<PlacedView[]> {
+  const opened = await Promise.allSettled(
+    copies.map((copy, position) => openOne(copy, spellings[position], signal)),
+  );
+  const views = opened.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const failed = opened.find((result) => result.status === 'rejected');
+  if (failed === undefined) return views;
+  await closeViews(views, signal);
+  throw failed.reason;
+}
+
+async function openOne(
+  copy: ShardCopy,
+  spelling: Spelling | undefined,
+  signal?: AbortSignal,
+): Promise<PlacedView> {
+  const options: ViewOptions = { ...(spelling && { spelling }), ...(signal && { signal }) };
+  const opening: Promise<ShardView> = copy.openView(options);
+  try {
+    return { place: copy.place, view: await raceSignal(opening, signal) };
+  } catch (error) {
+    // A view that opens after its run was cancelled has no owner any more; a failure is the one thrown here.
+    opening.then(
+      (view) => view[Symbol.asyncDispose](),
+      () => undefined,
+    );
+    throw atPlace(copy.place, error, signal);
+  }
+}

@@ -1,0 +1,220 @@
+/**
+ * First half of a repair: describes and compares the copies of a shard, decides the winners and writes the
+ * plan. Changes nothing. Views are open only while it runs; carrying out reads and writes live.
+ */
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import type { Difference } from '../diff/diff-leaves.ts';
+import { type DiffBudget, type DiffResult, diffShard } from '../diff/diff-shard.ts';
+import type { PlacedView } from '../diff/diff-slots.ts';
+import { entityKey, joinEntity, parseEntityKey, splitEntity } from '../property/entity.ts';
+import { defaultSlots, type GroupSettings } from '../property/group-settings.ts';
+import type { ShardCopy, ViewDescription } from '../shard-copy/shard-copy.ts';
+import { type ComparableViews, closeViews, openComparableViews } from './open-views.ts';
+import type { PlanEntry, PlanShardCounts, PlanShardHead } from './plan.ts';
+import type { PlanSpool } from './plan-spool.ts';
+import { changeReason, type RepairChange, type RepairProgress } from './report.ts';
+import { type SettledDifference, settleBatch, settleDifferences } from './settle.ts';
+
+/** The copies of one shard; at least two, at places that differ. */
+export interface ShardCopies {
+  readonly group: string;
+  readonly shard: number;
+  readonly copies: readonly ShardCopy[];
+}
+
+export interface PlanOptions {
+  readonly clock: Clock;
+  readonly budget?: DiffBudget | undefined;
+  /** For an absent group whose settings no copy tells. */
+  readonly settings?: Partial<GroupSettings> | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
+  /** Called with result `failed` for what a plan cannot name. */
+  readonly onHeldBack?: ((change: RepairChange) => void | Promise<void>) | undefined;
+}
+
+export interface ShardPlan {
+  readonly head: PlanShardHead;
+  readonly counts: PlanShardCounts;
+  readonly diff: DiffResult;
+  /** Changes that cannot be carried out, since a joined entity would not name theirs. */
+  readonly heldBack: number;
+  /** Entities that are equal but spelled otherwise. */
+  readonly otherSpelling: number;
+  /** Places whose index had moved on since their tree. */
+  readonly stale: readonly string[];
+}
+
+/**
+ * Writes the plan of a shard to `spool`, as one shard of it. Throws what describing and comparing throw, the
+ * place named; the shard then stands in the spool as not complete.
+ */
+export async function planShard(
+  target: ShardCopies,
+  spool: PlanSpool,
+  options: PlanOptions,
+): Promise<ShardPlan> {
+  const { group, shard, copies } = target;
+  const { signal, onProgress } = options;
+  const none = { group, shard, slotsDone: 0, slotsTotal: 0, entitiesDone: 0, entitiesTotal: 0, bytes: 0 };
+  onProgress?.({ phase: 'describe', ...none });
+  if (new Set(copies.map(({ place }) => place)).size < copies.length) {
+    throw new CodedError(
+      'bad-argument',
+      `a place is named twice: ${copies.map(({ place }) => place).join(', ')}`,
+      { field: 'place' },
+    );
+  }
+  const comparable = await openComparableViews(copies, signal);
+  try {
+    checkDescriptions(target, comparable.views);
+    const head = shardHead(target, comparable, options);
+    await spool.startShard(head);
+    let complete = false;
+    try {
+      const compared = await compareShard(target, comparable, spool, options);
+      complete = true;
+      return { head, counts: await spool.endShard(true), ...compared };
+    } finally {
+      if (!complete) await spool.endShard(false);
+    }
+  } finally {
+    await closeViews(comparable.views, signal);
+  }
+}
+
+async function compareShard(
+  { group, shard, copies }: ShardCopies,
+  { views, respelled, spelling, deciding }: ComparableViews,
+  spool: PlanSpool,
+  { clock, budget, signal, onProgress, onHeldBack }: PlanOptions,
+): Promise<Omit<ShardPlan, 'head' | 'counts'>> {
+  const diff = diffShard(views, {
+    clock,
+    ...(budget && { budget }),
+    ...(signal && { signal }),
+    onProgress: ({ slotsDone, slotsTotal, differing, bytes }) =>
+      onProgress?.({
+        phase: 'compare',
+        group,
+        shard,
+        slotsDone,
+        slotsTotal,
+        entitiesDone: 0,
+        entitiesTotal: differing,
+        bytes,
+      }),
+  });
+  // Per copy, leaves found to differ: what is left of a respelled copy's is equal, spelled otherwise.
+  const differingLeaves = copies.map(() => 0);
+  let equalOtherwise = 0;
+  let heldBack = 0;
+  const settle = async (batch: readonly Difference[]): Promise<void> => {
+    const { settled, equalOtherwise: equal } = await settleDifferences(batch, {
+      copies,
+      spelling,
+      deciding,
+      signal,
+    });
+    equalOtherwise += equal;
+    for (const difference of settled) {
+      const entry = planEntry(group, shard, copies, difference);
+      if (entityKey(splitEntity(entry.entity)).equals(difference.key)) {
+        await spool.add(entry);
+        continue;
+      }
+      heldBack += entry.lackers.length;
+      for (const change of plannedChanges(entry)) {
+        await onHeldBack?.({ ...change, result: 'failed', reason: 'its name holds a slash' });
+      }
+    }
+  };
+  let batch: Difference[] = [];
+  for await (const difference of diff) {
+    for (const [copy, leaf] of difference.leaves.entries()) {
+      if (leaf !== null) differingLeaves[copy] = (differingLeaves[copy] ?? 0) + 1;
+    }
+    batch.push(difference);
+    if (batch.length < settleBatch) continue;
+    await settle(batch);
+    batch = [];
+  }
+  await settle(batch);
+  const spelledOtherwise = views.map(({ view }, copy) =>
+    respelled[copy] ? view.description.leaves - (differingLeaves[copy] ?? 0) : 0,
+  );
+  return {
+    diff: diff.result,
+    heldBack,
+    otherSpelling: Math.max(...spelledOtherwise) + equalOtherwise,
+    stale: views.filter(({ view }) => view.description.stale).map(({ place }) => place),
+  };
+}
+
+function checkDescriptions({ group, shard }: ShardCopies, views: readonly PlacedView[]): void {
+  for (const { place, view } of views) {
+    const told = view.description;
+    if (told.group === group && told.shard === shard) continue;
+    throw new CodedError(
+      'bad-message',
+      `${place} was asked for group ${group}, shard ${shard} and describes group ${told.group}, shard ${told.shard}`,
+      { place, group: told.group, shard: told.shard },
+    );
+  }
+}
+
+function shardHead(target: ShardCopies, comparable: ComparableViews, options: PlanOptions): PlanShardHead {
+  const { group, shard } = target;
+  const { views, respelled, spelling, deciding } = comparable;
+  const told = <T>(read: (description: ViewDescription) => T | null): T | null =>
+    views.map(({ view }) => read(view.description)).find((value) => value !== null) ?? null;
+  const shards = told((description) => description.shards) ?? options.settings?.shards ?? null;
+  const slots =
+    told(({ slotScheme }) => slotScheme?.slots ?? null) ?? options.settings?.slots ?? defaultSlots;
+  // The copies that were respelled are our own, and a new one of ours is to spell as they do.
+  const own = respelled.includes(true) ? deciding : spelling;
+  return {
+    group,
+    shard,
+    settings:
+      shards === null ? null : { shards, slots, spelling: options.settings?.spelling ?? own ?? 'compact' },
+    spelling,
+    copies: views.map(({ place, view: { description } }) => ({
+      place,
+      leaves: description.leaves,
+      liveLeaves: description.liveLeaves,
+    })),
+  };
+}
+
+function planEntry(
+  group: string,
+  shard: number,
+  copies: readonly ShardCopy[],
+  settled: SettledDifference,
+): PlanEntry {
+  const { key, versions, winner, winners } = settled;
+  const entity = joinEntity(parseEntityKey(group, key));
+  const holders: string[] = [];
+  const lackers: { place: string; before: PlanEntry['winner'] | null }[] = [];
+  for (const [position, { place }] of copies.entries()) {
+    if (winners.includes(position)) holders.push(place);
+    else lackers.push({ place, before: versions[position] ?? null });
+  }
+  return { group, shard, entity, winner, holders, lackers };
+}
+
+/** The changes an entry stands for, one per copy that lacks the winner. */
+export function plannedChanges({ group, shard, entity, winner, lackers }: PlanEntry): RepairChange[] {
+  return lackers.map(({ place, before }) => ({
+    result: 'planned',
+    group,
+    shard,
+    entity,
+    place,
+    before,
+    after: winner,
+    reason: changeReason(before, winner),
+  }));
+}

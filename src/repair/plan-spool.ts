@@ -1,0 +1,86 @@
+/**
+ * Writes a plan (plan.ts) to a file as it is made, so that a plan of any length needs little memory. The file
+ * is a spool or a temporary until the caller publishes it.
+ */
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import { assert } from '../lib/assert.ts';
+import {
+  entryToJson,
+  type PlanEntry,
+  planFormat,
+  planFormatVersion,
+  type PlanHead,
+  type PlanShardCounts,
+  type PlanShardHead,
+  PlanTally,
+} from './plan.ts';
+
+// Text gathered before a write: large enough that writes cost little beside making the text.
+const writeBytes = 64 * 1024;
+
+export class PlanSpool implements AsyncDisposable {
+  readonly path: string;
+  #file: FileHandle;
+  #digest = createHash('sha256');
+  #pending = '';
+  #tally: PlanTally | null = null;
+
+  private constructor(path: string, file: FileHandle) {
+    this.path = path;
+    this.#file = file;
+  }
+
+  /** Creates the file, which must not exist. */
+  static async create(path: string, head: PlanHead): Promise<PlanSpool> {
+    const spool = new PlanSpool(path, await open(path, 'wx', 0o600));
+    await spool.#line({ format: planFormat, formatVersion: planFormatVersion, ...head });
+    return spool;
+  }
+
+  async startShard(head: PlanShardHead): Promise<void> {
+    assert(this.#tally === null, 'one shard at a time');
+    this.#tally = new PlanTally(head.copies);
+    await this.#line({ shard: head });
+  }
+
+  async add(entry: PlanEntry): Promise<void> {
+    assert(this.#tally !== null, 'an entry stands in a shard');
+    this.#tally.add(entry);
+    await this.#line(entryToJson(entry));
+  }
+
+  /** Ends the shard. One whose planning failed is not `complete`: its entries are never carried out. */
+  async endShard(complete: boolean): Promise<PlanShardCounts> {
+    assert(this.#tally !== null, 'a shard was started');
+    const { counts } = this.#tally;
+    this.#tally = null;
+    await this.#line({ shardEnd: { complete, ...counts } });
+    return counts;
+  }
+
+  /** Writes the last line and makes the file durable. */
+  async finish(): Promise<void> {
+    assert(this.#tally === null, 'every shard was ended');
+    await this.#flush();
+    const footer = JSON.stringify({ footer: { sha256: this.#digest.digest('hex') } });
+    await this.#file.appendFile(`${footer}\n`);
+    await this.#file.sync();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #line(json: unknown): Promise<void> {
+    this.#pending += `${JSON.stringify(json)}\n`;
+    if (this.#pending.length >= writeBytes) await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const bytes = Buffer.from(this.#pending);
+    this.#pending = '';
+    this.#digest.update(bytes);
+    await this.#file.appendFile(bytes);
+  }
+}

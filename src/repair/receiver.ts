@@ -1,0 +1,75 @@
+/** One copy that lacks winners, while a plan is carried out: its apply session, its counts, its failure. */
+import { CodedError } from '../lib/coded-error.ts';
+import { raceSignal } from '../lib/race-signal.ts';
+import type {
+  ApplyOptions,
+  ApplyResult,
+  ApplySession,
+  ShardCopy,
+  StoredVersion,
+} from '../shard-copy/shard-copy.ts';
+import { atPlace } from './at-place.ts';
+import type { CopyReport } from './report.ts';
+
+type Counts = { -readonly [Name in 'changed' | 'kept' | 'failed' | 'shipped' | 'bytes']: CopyReport[Name] };
+
+export class Receiver implements AsyncDisposable {
+  readonly place: string;
+  /** What became of the versions meant for this copy; the caller counts what was never sent. */
+  readonly counts: Counts = { changed: 0, kept: 0, failed: 0, shipped: 0, bytes: 0 };
+  #copy: ShardCopy;
+  #options: ApplyOptions;
+  #session: ApplySession | null = null;
+  #failure: CodedError | null = null;
+
+  constructor(copy: ShardCopy, options: ApplyOptions) {
+    this.place = copy.place;
+    this.#copy = copy;
+    this.#options = options;
+  }
+
+  /** Why nothing more is sent to it. */
+  get failure(): CodedError | null {
+    return this.#failure;
+  }
+
+  /**
+   * Applies a batch and gives one result per version. After a failure of the copy, in this batch or before,
+   * all results are refusals with its reason. Throws only when the run was cancelled.
+   */
+  async apply(batch: readonly StoredVersion[]): Promise<readonly ApplyResult[]> {
+    if (this.#failure === null) {
+      try {
+        const results = await this.#send(batch);
+        for (const { result } of results) {
+          this.counts[result === 'applied' ? 'changed' : result === 'kept' ? 'kept' : 'failed']++;
+        }
+        return results;
+      } catch (error) {
+        this.#failure = atPlace(this.place, error, this.#options.signal);
+      }
+    }
+    const reason = this.#failure.message;
+    this.counts.failed += batch.length;
+    return batch.map(() => ({ result: 'refused', reason }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const session = this.#session;
+    this.#session = null;
+    if (session !== null)
+      await raceSignal(Promise.resolve(session[Symbol.asyncDispose]()), this.#options.signal);
+  }
+
+  async #send(batch: readonly StoredVersion[]): Promise<readonly ApplyResult[]> {
+    const { signal } = this.#options;
+    this.#session ??= await raceSignal(this.#copy.openApply(this.#options), signal);
+    this.counts.shipped += batch.length;
+    for (const { source } of batch) this.counts.bytes += Buffer.byteLength(source);
+    const results = await raceSignal(this.#session.apply(batch, signal), signal);
+    if (results.length !== batch.length) {
+      throw new CodedError('bad-message', `${results.length} results for ${batch.length} versions`, {});
+    }
+    return results;
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Decides the winners of differences. Between our own copies leaves alone say it. Where a leaf does not tell
+ * its version, or a tie would be decided by digests that the copies spell otherwise, the versions are fetched
+ * first; what then turns out to be the same content in another spelling is no difference.
+ */
+import type { Difference } from '../diff/diff-leaves.ts';
+import { resolve, tellsVersion } from '../diff/resolve.ts';
+import type { Spelling } from '../property/source-json.ts';
+import type { Version } from '../property/version.ts';
+import type { Leaf, ShardCopy } from '../shard-copy/shard-copy.ts';
+import { digestSpelled, fetchLive } from './fetch-live.ts';
+
+/** Differences settled together, so that fetches come in batches. */
+export const settleBatch = 200;
+
+export interface SettledDifference {
+  readonly key: Buffer;
+  /** Per copy, digests in the spelling of the comparison; null where absent. */
+  readonly versions: readonly (Version | null)[];
+  readonly winner: Version;
+  /** Positions of the copies that have it, ascending. */
+  readonly winners: readonly number[];
+}
+
+export interface SettleOptions {
+  readonly copies: readonly ShardCopy[];
+  /** Of the digests compared. */
+  readonly spelling: Spelling | null;
+  /** Of the digests that decide a tie. */
+  readonly deciding: Spelling | null;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SettledBatch {
+  readonly settled: readonly SettledDifference[];
+  /** Differences that were none: the same content, spelled otherwise, or gone everywhere by now. */
+  readonly equalOtherwise: number;
+}
+
+/** A version as the comparison sees it, and the digest that decides ties where it was fetched. */
+interface Candidate extends Version {
+  readonly decidingDigest: Buffer | null;
+}
+
+interface Open {
+  readonly key: Buffer;
+  readonly leaves: readonly (Leaf | null)[];
+  readonly candidates: (Candidate | null)[];
+}
+
+/** Settles a batch; `settled` keeps its order. Errors of a fetch name the place. */
+export async function settleDifferences(
+  batch: readonly Difference[],
+  options: SettleOptions,
+): Promise<SettledBatch> {
+  const { spelling, deciding } = options;
+  const open = batch.map(({ key, leaves }): Open => ({ key, leaves, candidates: leaves.map(leafCandidate) }));
+  const untold = (one: Open, copy: number): boolean => {
+    const leaf = one.leaves[copy] ?? null;
+    return leaf !== null && !tellsVersion(leaf);
+  };
+  await fetchCandidates(open, untold, options);
+  // Only now is it known which of them tie.
+  const unsure = open.filter(
+    (one) => spelling !== deciding || one.leaves.some((_, copy) => untold(one, copy)),
+  );
+  const tied = new Map(unsure.map((one) => [one, tieAtTop(one)]));
+  await fetchCandidates(
+    open,
+    (one, copy) => !untold(one, copy) && (tied.get(one)?.has(copy) ?? false),
+    options,
+  );
+  const settled: SettledDifference[] = [];
+  for (const one of open) {
+    const difference = settleOne(one);
+    if (difference !== null) settled.push(difference);
+  }
+  return { settled, equalOtherwise: batch.length - settled.length };
+}
+
+function leafCandidate(leaf: Leaf | null): Candidate | null {
+  return leaf !== null && tellsVersion(leaf) ? { ...leaf, decidingDigest: null } : null;
+}
+
+/** Positions of copies whose candidates share the greatest revision and delete time but not the digest. */
+function tieAtTop({ candidates }: Open): Set<number> {
+  const present = candidates.filter((candidate) => candidate !== null);
+  const top = present.reduce<Candidate | null>(
+    (best, next) => (best && compareTimes(best, next) >= 0 ? best : next),
+    null,
+  );
+  const tied = new Set(
+    candidates.flatMap((next, copy) => (top && next && compareTimes(next, top) === 0 ? [copy] : [])),
+  );
+  const digests = new Set([...tied].map((copy) => candidates[copy]?.digest.toString('latin1')));
+  return digests.size > 1 ? tied : new Set();
+}
+
+async function fetchCandidates(
+  open: readonly Open[],
+  wanted: (one: Open, copy: number) => boolean,
+  { copies, spelling, deciding, signal }: SettleOptions,
+): Promise<void> {
+  await Promise.all(
+    copies.map(async (copy, position) => {
+      const asked = open.filter((one) => wanted(one, position));
+      if (asked.length === 0) return;
+      let at = 0;
+      for await (const { version } of fetchLive(
+        copy,
+        asked.map(({ key }) => key),
+        signal,
+      )) {
+        const one = asked[at++];
+        if (one === undefined) break;
+        // The live version may be newer than the leaf: then it is what this copy has.
+        one.candidates[position] = version && {
+          revision: version.revision,
+          deleteTime: version.deleteTime,
+          digest: digestSpelled(version, spelling),
+          decidingDigest: digestSpelled(version, deciding),
+        };
+      }
+    }),
+  );
+}
+
+function settleOne(one: Open): SettledDifference | null {
+  const { key, candidates } = one;
+  const tied = tieAtTop(one);
+  // Without the deciding digest of all that tie (nothing was fetched: all copies spell alike) the leaves' decide.
+  const fetched = [...tied].every((copy) => candidates[copy]?.decidingDigest);
+  const decided = resolve(
+    candidates.map((candidate, copy) => {
+      if (candidate === null) return null;
+      const deciding = fetched && tied.has(copy) ? candidate.decidingDigest : null;
+      return { ...candidate, key, digest: deciding ?? candidate.digest };
+    }),
+  );
+  const winner = decided === null ? null : (candidates[decided.winners[0] ?? -1] ?? null);
+  if (decided === null || winner === null || decided.winners.length === candidates.length) return null;
+  return { key, versions: candidates, winner, winners: decided.winners };
+}
+
+function compareTimes(a: Version, b: Version): number {
+  if (a.revision !== b.revision) return a.revision < b.revision ? -1 : 1;
+  if (a.deleteTime !== b.deleteTime) return a.deleteTime < b.deleteTime ? -1 : 1;
+  return 0;
+}
