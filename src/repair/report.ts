@@ -77,8 +77,9 @@ export interface ShardReport extends RepairCounts {
 export interface RepairReport extends RepairCounts {
   /** The gravest of the shards'; matched where there is none. */
   readonly outcome: RepairOutcome;
-  /** Of the first shard with that outcome. */
+  /** Of the first shard with that outcome, as is the error. */
   readonly reason: string | null;
+  readonly error: CodedError | null;
   readonly stale: boolean;
   readonly shards: readonly ShardReport[];
 }
@@ -124,10 +125,12 @@ export function combineReports(shards: readonly ShardReport[]): RepairReport {
       (counts as Record<keyof RepairCounts, number>)[name] += shard[name];
     }
   }
+  const first = shards.find((shard) => shard.outcome === outcome);
   return {
     ...counts,
     outcome,
-    reason: shards.find((shard) => shard.outcome === outcome)?.reason ?? null,
+    reason: first?.reason ?? null,
+    error: first?.error ?? null,
     stale: shards.some(({ stale }) => stale),
     shards,
   };
