@@ -56,6 +56,13 @@ export async function openBanyandbTree(
   options: BanyandbTreeOptions = {},
 ): Promise<BanyandbTreeView> {
   const shard = options.shard ?? shardOfPath(path);
+  if (shard === null) {
+    throw new CodedError('bad-argument', `nothing in the path ${path} tells the shard; name it`, {
+      field: 'shard',
+      value: null,
+      path,
+    });
+  }
   const file = await FileReader.open(path);
   try {
     await refuseOlderLayout(file);
@@ -232,15 +239,11 @@ export class BanyandbTreeView implements ShardView {
 
 const shardFolder = /^shard-?(\d{1,9})$/;
 
-/** The shard that the nearest folder of the path tells; BanyanDB names them `shard0` or `shard-0`. */
-function shardOfPath(path: string): number {
+/** The shard that the nearest folder of the path tells; BanyanDB names them `shard0` or `shard-0`. Null where none does. */
+export function shardOfPath(path: string): number | null {
   for (const folder of dirname(resolve(path)).split(/[\\/]/).reverse()) {
     const shard = shardFolder.exec(folder)?.[1];
     if (shard !== undefined && Number(shard) < shardsMax) return Number(shard);
   }
-  throw new CodedError('bad-argument', `nothing in the path ${path} tells the shard; name it`, {
-    field: 'shard',
-    value: null,
-    path,
-  });
+  return null;
 }

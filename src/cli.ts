@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+/** From argv to a command and its exit code; nothing else. */
+import { runProgram } from './commands/program.ts';
+import { systemClock } from './lib/clock.ts';
+import { CodedError } from './lib/coded-error.ts';
+
+const controller = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(name, () => {
+    controller.abort(new CodedError('cancelled', `stopped by ${name}; running it again continues it`));
+    // A second signal means now.
+    process.once(name, () => process.exit(2));
+  });
+}
+// A reader that stops early (`| head`) is no error of ours.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(2);
+  throw error;
+});
+
+process.exitCode = await runProgram(process.argv.slice(2), {
+  stdin: process.stdin,
+  stdout: process.stdout,
+  stderr: process.stderr,
+  clock: systemClock,
+  signal: controller.signal,
+});

@@ -1,0 +1,63 @@
+/** The command line: every verb, and what happens to wrong arguments. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addBuild } from './build.ts';
+import { type AddVerb, argumentError, CommanderError, type Environment, type ExitCode, exitCodes } from './command.ts';
+import { addDelete } from './delete.ts';
+import { addDemo } from './demo.ts';
+import { addDiff } from './diff.ts';
+import { addGet } from './get.ts';
+import { addInspect } from './inspect.ts';
+import { addLoad } from './load.ts';
+import { Output } from './output.ts';
+import { addRepair } from './repair.ts';
+import { addSearch } from './search.ts';
+import { addVerify } from './verify.ts';
+
+const verbs: readonly AddVerb[] = [
+  addDemo,
+  addLoad,
+  addGet,
+  addSearch,
+  addDelete,
+  addBuild,
+  addInspect,
+  addDiff,
+  addRepair,
+  addVerify,
+];
+
+const description = `Proves that the replicas of a property store match, shows where they do not, and mends them.
+
+A PLACE is a data root (a directory), a tree file of ours, or a BanyanDB state-tree.data.
+Exit codes: 0 equal or done, 1 replicas differ, 2 error, 3 inconclusive.`;
+
+/** Runs a command line (without the program's name) and returns its exit code. */
+export async function runProgram(argv: readonly string[], environment: Environment): Promise<ExitCode> {
+  let exitCode: ExitCode = exitCodes.done;
+  const program = new Command('tallystick').description(description).version(programVersion());
+  program.exitOverride().configureOutput({
+    writeOut: (text) => environment.stdout.write(text),
+    // Errors of arguments are told once, below, in the form that was asked for.
+    writeErr: () => {},
+  });
+  for (const add of verbs) add(program, environment, (code) => { exitCode = code; });
+  program.action(() => program.help({ error: argv.length === 0 }));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    const coded = argumentError(error);
+    if (coded === null) return exitCodes.done;
+    const out = new Output({ ...environment, json: argv.includes('--json') });
+    await out.error(coded);
+    if (!out.json) out.talk('tallystick --help lists the verbs; tallystick VERB --help explains one.');
+    return exitCodes.error;
+  }
+  return exitCode;
+}
+
+function programVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

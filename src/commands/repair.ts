@@ -1,0 +1,142 @@
+/** `repair`: makes all copies of the named places converge; stale trees of local places are built first and after. */
+import { toHex } from '../lib/bytes.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import type { Version } from '../property/version.ts';
+import { readGroupSettings } from '../property-index/data-root.ts';
+import type { ShardCopies } from '../repair/plan-shard.ts';
+import { carryOutPlanFile, repairShards } from '../repair/repair-shards.ts';
+import type { RepairChange, RepairOutcome, RepairProgress, RepairReport } from '../repair/report.ts';
+import { TreeBuilder } from '../tree/tree-builder.ts';
+import { buildLocalTree } from './build-local.ts';
+import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
+import { matchPlaces } from './match-places.ts';
+import { addNarrowing, openPlaces, type PlaceNarrowing } from './place-options.ts';
+import type { Place } from './places.ts';
+
+interface RepairCommandOptions extends PlaceNarrowing {
+  readonly dryRun?: boolean;
+  readonly plan?: string;
+  readonly confirm?: number;
+}
+
+export const addRepair: AddVerb = (program, environment, onExit) => {
+  const command = program
+    .command('repair')
+    .description('Makes all copies agree: the greatest version of every entity at every place, deletes included.')
+    .argument('<places...>', 'data roots, at least two')
+    .option('--dry-run', 'say what would change, and change nothing')
+    .option('--plan <file>', 'with --dry-run write the plan there; without, carry that plan out where it still holds')
+    .option('--confirm <count>', 'allow up to this many live properties to be replaced', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .addHelpText(
+      'after',
+      `
+Examples:
+  tallystick repair ./replica-1 ./replica-2 --dry-run --plan repair.plan
+  tallystick repair ./replica-1 ./replica-2 --plan repair.plan
+Running it again continues a repair that ended early, and ships nothing when all agree.`,
+    );
+  addRun<RepairCommandOptions>(addNarrowing(command), environment, onExit, runRepair);
+};
+
+async function runRepair(context: CommandContext, names: string[], options: RepairCommandOptions): Promise<ExitCode> {
+  if (new Set(names).size < 2 || new Set(names).size < names.length) {
+    throw new CodedError('bad-argument', 'repair takes at least two different places', { field: 'places', value: names });
+  }
+  const places = await openPlaces(context, names, options);
+  const file = places.find(({ kind }) => kind === 'tree-file');
+  if (file !== undefined) {
+    throw new CodedError('read-only', `${file.name} is a tree file: it can be compared, not repaired`, { place: file.name });
+  }
+  const targets = await matchPlaces(places, options);
+  await using builder = new TreeBuilder();
+  await buildTrees(context, builder, places, targets);
+  const report = await repairTargets(context, targets, options);
+  if (report.changed > 0) await buildTrees(context, builder, places, targets);
+  throwWhereNothingRan(report);
+  await tellReport(context, report);
+  return exitCodeOf(report.outcome);
+}
+
+/** Builds stale trees of local places, so that what is compared is what is there. */
+async function buildTrees(
+  context: CommandContext,
+  builder: TreeBuilder,
+  places: readonly Place[],
+  targets: readonly ShardCopies[],
+): Promise<void> {
+  for (const { group, shard } of targets) {
+    for (const { name: root } of places.filter(({ kind }) => kind === 'root')) {
+      if ((await readGroupSettings(root, group)) === null) continue;
+      await buildLocalTree(context, builder, { root, group, shard });
+    }
+  }
+}
+
+function repairTargets(
+  { out, clock, signal }: CommandContext,
+  targets: readonly ShardCopies[],
+  { dryRun = false, plan, confirm = null }: { dryRun?: boolean; plan?: string; confirm?: number | null },
+): Promise<RepairReport> {
+  const onChange = (change: RepairChange): Promise<void> => out.result(changeJson(change), readableChange(change));
+  const onProgress = (progress: RepairProgress): void => out.progress(() => readableProgress(progress));
+  const shared = { clock, signal, confirmed: confirm, onChange, onProgress };
+  if (plan !== undefined && !dryRun) return carryOutPlanFile(plan, targets, shared);
+  return repairShards(targets, { ...shared, dryRun, planPath: plan });
+}
+
+// Where every attempt failed before anything was sent, the error itself says more than a summary of nothing.
+function throwWhereNothingRan(report: RepairReport): void {
+  const failed = report.shards.find(({ outcome, error }) => outcome === 'failed' && error !== null);
+  const error = failed?.error ?? null;
+  if (error !== null && report.shipped === 0) throw error;
+}
+
+function exitCodeOf(outcome: RepairOutcome): ExitCode {
+  const codes: Record<RepairOutcome, ExitCode> = {
+    matched: exitCodes.done,
+    skipped: exitCodes.done,
+    repaired: exitCodes.done,
+    differs: exitCodes.differs,
+    inconclusive: exitCodes.inconclusive,
+    failed: exitCodes.error,
+  };
+  return codes[outcome];
+}
+
+async function tellReport({ out }: CommandContext, report: RepairReport): Promise<void> {
+  const { outcome, reason, stale, otherSpelling, differing, changed, kept, failed, shipped, bytes } = report;
+  const summary = { outcome, reason, stale, otherSpelling, differing, changed, kept, failed, shipped, bytes };
+  const why = reason === null ? '' : ` (${reason})`;
+  await out.summary(
+    summary,
+    `${outcome}${why}: ${differing} differing, ${changed} changed, ${kept} kept, ${failed} failed; ${shipped} values sent, ${bytes} bytes`,
+  );
+}
+
+function changeJson({ result, group, shard, entity, place, before, after, reason }: RepairChange): Record<string, unknown> {
+  return { group, shard, entity, place, before: versionJson(before), after: versionJson(after), reason, result };
+}
+
+function versionJson(version: Version | null): Record<string, unknown> | null {
+  if (version === null) return null;
+  return { revision: version.revision, deleteTime: version.deleteTime, digest: toHex(version.digest) };
+}
+
+function readableChange({ result, entity, place, before, after, reason }: RepairChange): string {
+  return `${result.padEnd(7)} ${entity} at ${place}: ${readableVersion(before)} -> ${readableVersion(after)} (${reason})`;
+}
+
+function readableVersion(version: Version | null): string {
+  if (version === null) return 'absent';
+  return `${version.revision}${version.deleteTime === 0n ? '' : ` deleted ${version.deleteTime}`}`;
+}
+
+function readableProgress({ phase, group, shard, slotsDone, slotsTotal, entitiesDone, entitiesTotal }: RepairProgress): string {
+  const how =
+    phase === 'compare'
+      ? `${slotsDone} of ${slotsTotal} slots, ${entitiesTotal} differing`
+      : phase === 'carry out'
+        ? `${entitiesDone} of ${entitiesTotal} entities`
+        : '';
+  return `${phase} ${group}/${shard}: ${how}`;
+}
