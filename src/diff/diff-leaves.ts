@@ -17,8 +17,8 @@ export interface Difference {
   readonly leaves: readonly (Leaf | null)[];
 }
 
-/** Leaves merged between two turns of the event loop: about 5 ms. */
-const leavesPerTurn = 4_096;
+/** Leaves merged between two turns of the event loop: a few ms. */
+const leavesPerTurn = 2_048;
 
 export interface MergeOptions {
   readonly signal?: AbortSignal | undefined;

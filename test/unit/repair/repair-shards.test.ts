@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { CodedError } from '../../../src/lib/coded-error.ts';
+import type { RepairProgress } from '../../../src/repair/report.ts';
 import { MemoryShardCopy } from '../../support/memory-shard-copy.ts';
 import { copyOf, digests, many, repairCopies } from '../../support/repairing.ts';
 import { makeVersion } from '../../support/versions.ts';
@@ -211,5 +212,63 @@ describe('copies that fail', () => {
     for (const copy of [a, b]) copy.build();
     expect(['matched', 'repaired']).toContain((await repairCopies([a, b])).report.outcome);
     expect(digests(a)).toEqual(digests(b));
+  });
+});
+
+describe('on the way', () => {
+  test('a holder that gives an older version than planned is passed over', async () => {
+    const [a, b, c] = [copyOf('A', many(1)), copyOf('B', many(1)), copyOf('C', [])];
+    const older = makeVersion({ id: 'e0', revision: 9n });
+    const behind = new WrappedShardCopy(a, { damageFetched: ({ key }) => ({ key, version: older }) });
+    expect((await repairCopies([behind, c])).report).toMatchObject({
+      outcome: 'failed',
+      shipped: 0,
+      failed: 1,
+    });
+    expect((await repairCopies([behind, b, c])).report).toMatchObject({ outcome: 'repaired', shipped: 1 });
+    expect(c.versions).toEqual(b.versions);
+  });
+
+  test('an answer about another entity is a bad message of that copy', async () => {
+    const [a, b] = [copyOf('A', many(2)), copyOf('B', [])];
+    const confused = new WrappedShardCopy(a, {
+      damageFetched: ({ version }) => ({ key: Buffer.from('n\0x'), version }),
+    });
+    const { report } = await repairCopies([confused, b]);
+    expect(report).toMatchObject({ outcome: 'failed', shipped: 0, failed: 2 });
+    expect(report.shards[0]?.copies[0]?.error).toMatchObject({
+      code: 'bad-message',
+      details: { place: 'A' },
+    });
+  });
+
+  test('a generation that went while it was compared is compared again, but not for ever', async () => {
+    const gone = (times: number) => {
+      let left = times;
+      return new WrappedShardCopy(copyOf('A', many(3)), {
+        beforeLeafPage: () => {
+          if (left-- > 0) throw new CodedError('generation-gone', 'the generation is gone');
+        },
+      });
+    };
+    expect((await repairCopies([gone(2), copyOf('B', [])])).report).toMatchObject({
+      outcome: 'repaired',
+      changed: 3,
+    });
+    const { report } = await repairCopies([gone(99), copyOf('B', [])]);
+    expect(report).toMatchObject({ outcome: 'failed', changed: 0, error: { code: 'generation-gone' } });
+  });
+
+  test('progress goes through describing, comparing and carrying out, and ends at its totals', async () => {
+    const steps: RepairProgress[] = [];
+    const copies = [copyOf('A', many(500)), copyOf('B', [])];
+    const { report } = await repairCopies(copies, { onProgress: (progress) => steps.push(progress) });
+    expect([...new Set(steps.map(({ phase }) => phase))]).toEqual(['describe', 'compare', 'carry out']);
+    expect(steps.filter(({ phase }) => phase === 'compare').at(-1)).toMatchObject({
+      slotsDone: 32,
+      slotsTotal: 32,
+      entitiesTotal: 500,
+    });
+    expect(steps.at(-1)).toMatchObject({ entitiesDone: 500, entitiesTotal: 500, bytes: report.bytes });
   });
 });
