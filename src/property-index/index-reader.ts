@@ -74,8 +74,8 @@ export class IndexReader {
     return guardDatabase(this.path, () => this.#database.prepare(sql).pluck().get(...parameters) as number);
   }
 
-  /** All live properties in key order, a few at a time, each page a read of its own; for text search. */
-  *livePages(rows: number): Generator<StoredVersion[]> {
+  /** All newest versions in key order, tombstones included, `rows` at a time; each page is a read of its own. */
+  *allPages(rows: number): Generator<StoredVersion[]> {
     const page = prepare<StoredRow>(this.#database, `
       SELECT entity_key, version, text FROM leaf JOIN source USING (source_id)
       WHERE entity_key > ? ORDER BY entity_key LIMIT ?
@@ -84,9 +84,14 @@ export class IndexReader {
       const found = guardDatabase(this.path, () => page.all(after, rows).map(stored));
       const last = found.at(-1);
       if (last === undefined) return;
-      yield found.filter((property) => property.deleteTime === 0n);
+      yield found;
       after = last.key;
     }
+  }
+
+  /** The live ones of {@link allPages}. */
+  *livePages(rows: number): Generator<StoredVersion[]> {
+    for (const page of this.allPages(rows)) yield page.filter((property) => property.deleteTime === 0n);
   }
 
   close(): void {

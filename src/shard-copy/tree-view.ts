@@ -1,6 +1,7 @@
 /** A tree file of ours as a view: what local copies and places that are a single file have in common. */
 import type { LeafPage, ShardView, SlotSummary, ViewDescription } from './shard-copy.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { throwIfAborted } from '../lib/event-loop.ts';
 import type { TreeReader } from '../tree/tree-reader.ts';
 
 /** Slot summaries of a page. */
@@ -31,11 +32,12 @@ export class TreeView implements ShardView {
   }
 
   async *slots(signal?: AbortSignal): AsyncGenerator<readonly SlotSummary[]> {
-    signal?.throwIfAborted();
+    throwIfAborted(signal);
     const records = await this.#reader.slots();
     for (let start = 0; start < records.length; start += slotsPerPage) {
-      signal?.throwIfAborted();
-      yield records.slice(start, start + slotsPerPage);
+      throwIfAborted(signal);
+      const page = records.slice(start, start + slotsPerPage);
+      yield page.map(({ slot, digest, leaves }) => ({ slot, digest, leaves }));
     }
   }
 

@@ -1,0 +1,55 @@
+/**
+ * `npm run bench [-- CASE…]`: prints a table and writes bench.json, an object per figure. Cases of a run are
+ * measured side by side with their limits; a figure beyond what it may be ends the run with code 1.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { table } from '../../src/commands/output.ts';
+import { applyCase } from './apply-case.ts';
+import { type BenchCase, type Figure, passes } from './bench-case.ts';
+import { buildCase } from './build-case.ts';
+import { diffCase } from './diff-case.ts';
+
+const cases: readonly BenchCase[] = [
+  buildCase(1_000_000, [32, 1_024, 65_536]),
+  buildCase(5_000_000, [32]),
+  diffCase(1_000_000),
+  applyCase(100_000, 1_000),
+];
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !cases.some((known) => known.name === name));
+if (unknown.length > 0) {
+  console.error(`no case ${unknown.join(', ')}; there are: ${cases.map(({ name }) => name).join(', ')}`);
+  process.exit(2);
+}
+
+const figures: Figure[] = [];
+for (const { name, description, run } of cases.filter((known) => wanted.length === 0 || wanted.includes(known.name))) {
+  console.error(`${name}: ${description}`);
+  const directory = await mkdtemp(join(tmpdir(), 'tallystick-bench-'));
+  try {
+    figures.push(...(await run(directory)));
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+const round = (value: number | null): string => (value === null ? '' : String(Math.round(value * 100) / 100));
+console.log(
+  table(
+    ['case', 'value', 'unit', 'limit', 'ratio', 'at most', ''],
+    figures.map((figure) => [
+      figure.case,
+      round(figure.value),
+      figure.unit,
+      round(figure.limit),
+      round(figure.ratio),
+      round(figure.most),
+      passes(figure) ? '' : 'MISSED',
+    ]),
+  ),
+);
+await writeFile('bench.json', `${JSON.stringify(figures, null, 2)}\n`);
+if (!figures.every(passes)) process.exitCode = 1;
