@@ -18,7 +18,7 @@ export const sectionType = { header: 1, leaves: 2, slots: 3, root: 4 } as const;
 /** Ceiling of the header section: names are short, and a damaged length must not make the reader allocate. */
 export const headerBytesMax = 16 * 1024;
 
-/** Ceiling of a block's payload; a leaf is at most 8 KiB of key and 82 bytes. */
+/** Ceiling of a block's payload; a leaf is at most 16 KiB of key (8 KiB of entity, each byte of the name escaped) and 82 bytes. */
 export const blockPayloadBytesMax = 64 * 1024;
 export const blockHeadBytes = 16;
 

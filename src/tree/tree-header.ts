@@ -43,36 +43,64 @@ export function encodeHeader(header: TreeHeader): Buffer {
 /** Inverse of {@link encodeHeader}. Throws `newer-format`, `damaged-file`. */
 export function decodeHeader(bytes: Buffer, place: Place): TreeHeader {
   checkHead(bytes, place);
-  let json: unknown;
+  const header = parseJson(bytes.toString('utf8', 16), place);
+  const scheme = membersOf(header['slotScheme']);
+  if (scheme['hash'] !== 'xxh64' || scheme['seed'] !== '0') {
+    throw new CodedError(
+      'newer-format',
+      `tree file ${place.path} has slot scheme ${JSON.stringify(scheme)}`,
+      { path: place.path },
+    );
+  }
+  const { group, shard, shards, spelling, generation, builtAtMs } = header;
+  const { slots } = scheme;
+  const { sequence, token } = membersOf(header['watermark']);
+  if (typeof group !== 'string' || typeof token !== 'string')
+    throw damaged(place, 'its header names no group or token');
+  if (!isCount(shard) || !isCount(shards) || !isCount(slots) || !isCount(builtAtMs)) {
+    throw damaged(place, 'its header lacks a number');
+  }
+  if (!isUint64(generation) || !isUint64(sequence))
+    throw damaged(place, 'its header has no generation or sequence');
+  if (spelling !== 'compact' && spelling !== 'spaced')
+    throw damaged(place, `spelling ${JSON.stringify(spelling)}`);
   try {
-    json = JSON.parse(bytes.toString('utf8', 16));
+    checkGroupSettings({ shards, slots });
   } catch (error) {
-    throw new CodedError('damaged-file', `the header of tree file ${place.path} is no JSON`, { path: place.path }, { cause: error });
+    throw damaged(place, CodedError.from(error).message);
   }
-  const header = json as Record<string, unknown>;
-  const scheme = header['slotScheme'] as Record<string, unknown>;
-  const watermark = header['watermark'] as Record<string, unknown>;
-  if (scheme?.['hash'] !== 'xxh64' || scheme['seed'] !== '0') {
-    throw new CodedError('newer-format', `tree file ${place.path} has slot scheme ${JSON.stringify(scheme)}`, { path: place.path });
+  const watermark = { sequence: BigInt(sequence), token };
+  return { group, shard, shards, slots, spelling, generation: BigInt(generation), watermark, builtAtMs };
+}
+
+function parseJson(text: string, place: Place): Readonly<Record<string, unknown>> {
+  try {
+    return membersOf(JSON.parse(text));
+  } catch (error) {
+    throw new CodedError(
+      'damaged-file',
+      `the header of tree file ${place.path} is no JSON`,
+      { path: place.path },
+      { cause: error },
+    );
   }
-  const spelling = header['spelling'];
-  if (spelling !== 'compact' && spelling !== 'spaced') throw damaged(place, `spelling ${JSON.stringify(spelling)}`);
-  const decoded = {
-    group: String(header['group']),
-    shard: Number(header['shard']),
-    shards: Number(header['shards']),
-    slots: Number(scheme['slots']),
-    spelling,
-    generation: BigInt(String(header['generation'])),
-    watermark: { sequence: BigInt(String(watermark?.['sequence'])), token: String(watermark?.['token']) },
-    builtAtMs: Number(header['builtAtMs']),
-  } as const;
-  checkGroupSettings(decoded);
-  return decoded;
+}
+
+function membersOf(json: unknown): Readonly<Record<string, unknown>> {
+  return typeof json === 'object' && json !== null ? (json as Record<string, unknown>) : {};
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isUint64(value: unknown): value is string {
+  return typeof value === 'string' && /^\d{1,20}$/.test(value) && BigInt(value) < 2n ** 64n;
 }
 
 function checkHead(bytes: Buffer, place: Place): void {
-  if (bytes.length < 16 || bytes.length > headerBytesMax) throw damaged(place, `a header of ${bytes.length} bytes`);
+  if (bytes.length < 16 || bytes.length > headerBytesMax)
+    throw damaged(place, `a header of ${bytes.length} bytes`);
   if (!bytes.subarray(0, 8).equals(headMagic)) throw damaged(place, 'it does not begin as a tree file does');
   checkFormatVersion(bytes.readUInt32LE(8), place);
   if (bytes.readUInt32LE(12) !== bytes.length - 16) throw damaged(place, 'the header length is wrong');
@@ -82,8 +110,12 @@ function checkHead(bytes: Buffer, place: Place): void {
 export function checkFormatVersion(version: number, place: Place): void {
   if (version === formatVersion) return;
   if (version < 1 || version > 0xffff) throw damaged(place, `format version ${version}`);
-  throw new CodedError('newer-format', `tree file ${place.path} has format version ${version}; this program knows ${formatVersion}`, {
-    file: place.path,
-    value: version,
-  });
+  throw new CodedError(
+    'newer-format',
+    `tree file ${place.path} has format version ${version}; this program knows ${formatVersion}`,
+    {
+      path: place.path,
+      value: version,
+    },
+  );
 }

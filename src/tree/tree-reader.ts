@@ -103,7 +103,7 @@ export class TreeReader implements AsyncDisposable {
           path: place.path,
         });
       }
-      if (record.offset !== offset || record.leaves < 1) throw damaged(place, `slot ${record.slot} at ${record.offset}`);
+      if (record.offset !== offset || record.leaves < 1 || record.bytes < 1) throw damaged(place, `slot ${record.slot} at ${record.offset}`);
       previous = record.slot;
       offset += record.bytes;
       leaves += record.leaves;
