@@ -45,7 +45,9 @@ export function decodeHeader(bytes: Buffer, place: Place): TreeHeader {
   checkHead(bytes, place);
   const header = parseJson(bytes.toString('utf8', 16), place);
   const scheme = membersOf(header['slotScheme']);
-  if (scheme['hash'] !== 'xxh64' || scheme['seed'] !== '0') {
+  const { hash, seed, slots } = scheme;
+  if (typeof hash !== 'string' || typeof seed !== 'string') throw damaged(place, 'its header has no slot scheme');
+  if (hash !== 'xxh64' || seed !== '0') {
     throw new CodedError(
       'newer-format',
       `tree file ${place.path} has slot scheme ${JSON.stringify(scheme)}`,
@@ -53,7 +55,6 @@ export function decodeHeader(bytes: Buffer, place: Place): TreeHeader {
     );
   }
   const { group, shard, shards, spelling, generation, builtAtMs } = header;
-  const { slots } = scheme;
   const { sequence, token } = membersOf(header['watermark']);
   if (typeof group !== 'string' || typeof token !== 'string')
     throw damaged(place, 'its header names no group or token');
