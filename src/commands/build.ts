@@ -6,7 +6,7 @@ import { changeSlots, isDataRoot } from '../property-index/data-root.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
 import { buildLocalTree } from './build-local.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
-import { matchPlaces } from './match-places.ts';
+import { matchPlaces } from './places.ts';
 import { addNarrowing, openPlaces, type PlaceNarrowing } from './place-options.ts';
 import { toHex } from '../lib/bytes.ts';
 
@@ -28,14 +28,14 @@ export const addBuild: AddVerb = (program, environment, onExit) => {
   addRun<BuildCommandOptions>(addNarrowing(command), environment, onExit, runBuild);
 };
 
-async function runBuild(context: CommandContext, places: string[], options: BuildCommandOptions): Promise<ExitCode> {
-  const root = await dataRootOf([...places, ...(options.root === undefined ? [] : [options.root])]);
-  const [place] = await openPlaces(context, [root], options);
-  const targets = await matchPlaces(place === undefined ? [] : [place], options);
+async function runBuild(context: CommandContext, names: string[], options: BuildCommandOptions): Promise<ExitCode> {
+  const root = await dataRootOf([...names, ...(options.root === undefined ? [] : [options.root])]);
+  await using builder = new TreeBuilder();
+  const places = await openPlaces(context, [root], { ...options, builder });
+  const targets = await matchPlaces(places, options, context.signal);
   if (options.slots !== undefined) {
     for (const group of new Set(targets.map((target) => target.group))) await changeSlots(root, group, options.slots);
   }
-  await using builder = new TreeBuilder();
   let built = 0;
   for (const { group, shard } of targets) {
     const result = await buildLocalTree(context, builder, { root, group, shard }, { force: options.force === true });

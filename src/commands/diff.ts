@@ -8,8 +8,9 @@ import { joinEntity, parseEntityKey } from '../property/entity.ts';
 import { closeViews, openComparableViews } from '../repair/open-views.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import type { Leaf } from '../shard-copy/shard-copy.ts';
+import { TreeBuilder } from '../tree/tree-builder.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
-import { matchPlaces } from './match-places.ts';
+import { matchComparable } from './places.ts';
 import { addNarrowing, openPlaces, type PlaceNarrowing } from './place-options.ts';
 
 interface DiffCommandOptions extends PlaceNarrowing {
@@ -45,9 +46,10 @@ async function runDiff(context: CommandContext, names: string[], options: DiffCo
   if (new Set(names).size < 2) {
     throw new CodedError('bad-argument', 'diff takes at least two different places', { field: 'places', value: names });
   }
-  const places = await openPlaces(context, names, options);
+  await using builder = new TreeBuilder();
+  const places = await openPlaces(context, names, { ...options, builder });
   const totals: Totals = { outcome: 'matched', reason: null, differing: 0, stale: false, slotsCompared: 0, leavesRead: 0 };
-  for (const target of await matchPlaces(places, options)) {
+  for (const target of await matchComparable(places, options, context.signal)) {
     try {
       await compareShard(context, target, diffBudget(options), totals);
     } catch (error) {

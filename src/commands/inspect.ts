@@ -2,9 +2,10 @@
 import { toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { joinEntity, parseEntityKey } from '../property/entity.ts';
+import { TreeBuilder } from '../tree/tree-builder.ts';
 import type { ShardView, SlotSummary, ViewDescription } from '../shard-copy/shard-copy.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
-import { matchPlaces } from './match-places.ts';
+import { matchPlaces } from './places.ts';
 import { addNarrowing, openPlaces, type PlaceNarrowing } from './place-options.ts';
 
 interface InspectOptions extends PlaceNarrowing {
@@ -22,8 +23,9 @@ export const addInspect: AddVerb = (program, environment, onExit) => {
 };
 
 async function runInspect(context: CommandContext, names: string[], options: InspectOptions): Promise<ExitCode> {
-  const places = await openPlaces(context, names, options);
-  const targets = await matchPlaces(places, options);
+  await using builder = new TreeBuilder();
+  const places = await openPlaces(context, names, { ...options, builder });
+  const targets = await matchPlaces(places, options, context.signal);
   let shards = 0;
   let leaves = 0;
   let missing = 0;

@@ -2,7 +2,9 @@
 import type { CodedError } from '../lib/coded-error.ts';
 import { shardsMax } from '../property/group-settings.ts';
 import { type Command, type CommandContext, wholeNumber } from './command.ts';
-import { openPlace, type Place } from './places.ts';
+import type { Member } from '../round/member.ts';
+import type { TreeBuilder } from '../tree/tree-builder.ts';
+import { openPlace } from './places.ts';
 
 export interface PlaceNarrowing {
   readonly group?: string;
@@ -20,8 +22,8 @@ export function addNarrowing(command: Command): Command {
 export function openPlaces(
   { out, clock }: CommandContext,
   names: readonly string[],
-  narrowing: PlaceNarrowing,
-): Promise<Place[]> {
+  { shard, builder }: PlaceNarrowing & { readonly builder: TreeBuilder },
+): Promise<Member[]> {
   const onDamage = (path: string, error: CodedError): void => out.talk(`warning: passed over ${path}: ${error.message}`);
-  return Promise.all(names.map((name) => openPlace(name, { clock, shard: narrowing.shard, onDamage })));
+  return Promise.all(names.map((name) => openPlace(name, { clock, builder, shard, onDamage })));
 }

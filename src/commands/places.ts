@@ -1,90 +1,70 @@
-/**
- * What a PLACE on the command line is (a data root, a tree file of ours, a BanyanDB tree file), which groups
- * and shards it offers, and how the shards of several places are matched.
- */
+/** What a PLACE on the command line is: a data root, a tree file of ours, or a BanyanDB tree file. */
 import { open, stat } from 'node:fs/promises';
+import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
-import { isDataRoot, listGroups, readGroupSettings } from '../property-index/data-root.ts';
-import { LocalShardCopy } from '../shard-copy/local-shard-copy.ts';
-import type { ShardCopy, ShardView } from '../shard-copy/shard-copy.ts';
-import { openTreeFile, TreeFileCopy } from '../shard-copy/tree-file-copy.ts';
+import { isDataRoot } from '../property-index/data-root.ts';
+import type { ShardCopies } from '../repair/plan-shard.ts';
+import { matchMembers, type Narrowing } from '../round/match-members.ts';
+import type { Member } from '../round/member.ts';
+import { RootMember } from '../round/root-member.ts';
+import { TreeFileMember } from '../round/tree-file-member.ts';
+import { openTreeFile } from '../shard-copy/tree-file-copy.ts';
+import type { TreeBuilder } from '../tree/tree-builder.ts';
 import type { OnDamage } from '../tree/tree-directory.ts';
 import { headMagic } from '../tree/tree-format.ts';
 
-/** A group as one place offers it. */
-export interface OfferedGroup {
-  readonly group: string;
-  /** Shard count; null where the place cannot know. */
-  readonly shards: number | null;
-  /** Shards that can be asked for here; null for the one whose number the place does not tell. */
-  readonly offered: readonly number[] | null;
-}
-
-export interface Place {
-  readonly name: string;
-  readonly kind: 'root' | 'tree-file';
-  groups(): Promise<readonly OfferedGroup[]>;
-  copy(group: string, shard: number): ShardCopy;
-}
-
 export interface PlaceOptions {
   readonly clock: Clock;
-  /** `--shard`: what an unnamed BanyanDB tree file is of. */
+  readonly builder: TreeBuilder;
+  /** `--shard`: what a BanyanDB tree file is of whose path does not tell. */
   readonly shard?: number | undefined;
   readonly onDamage?: OnDamage | undefined;
 }
 
 /** Finds out what a place is. Throws `not-found`, `bad-argument`, `damaged-file`. */
-export async function openPlace(name: string, options: PlaceOptions): Promise<Place> {
-  const found = await stat(name).catch((error: unknown) => {
-    throw new CodedError('not-found', `there is no ${name}: a place is a directory or a tree file`, { place: name }, { cause: error });
+export async function openPlace(name: string, options: PlaceOptions): Promise<Member> {
+  const found = await stat(name).catch((cause: unknown) => {
+    const message = `there is no ${name}: a place is a directory or a tree file`;
+    throw new CodedError('not-found', message, { place: name }, { cause });
   });
   if (found.isDirectory()) {
-    if (await isDataRoot(name)) return rootPlace(name, options);
+    if (await isDataRoot(name)) return new RootMember({ ...options, root: name });
     throw new CodedError('bad-argument', `${name} is no data root: it holds neither data nor trees`, { place: name });
   }
-  if (!found.isFile()) throw new CodedError('bad-argument', `${name} is neither a directory nor a file`, { place: name });
-  return (await beginsAsTree(name)) ? filePlace(name, () => openTreeFile(name)) : banyandbPlace(name, options);
-}
-
-function rootPlace(root: string, { clock, onDamage }: PlaceOptions): Place {
-  return {
-    name: root,
-    kind: 'root',
-    groups: async () => {
-      const groups: OfferedGroup[] = [];
-      for (const group of await listGroups(root)) {
-        const settings = await readGroupSettings(root, group);
-        if (settings === null) continue;
-        const { shards } = settings;
-        groups.push({ group, shards, offered: Array.from({ length: shards }, (_, shard) => shard) });
-      }
-      return groups;
-    },
-    copy: (group, shard) => new LocalShardCopy({ root, group, shard, clock, onDamage }),
-  };
-}
-
-function filePlace(name: string, openView: (shard?: number) => Promise<ShardView>, tellsShard = true): Place {
-  return {
-    name,
-    kind: 'tree-file',
-    groups: async () => {
-      await using view = await openView();
-      const { group, shard, shards } = view.description;
-      return [{ group, shards, offered: tellsShard ? [shard] : null }];
-    },
-    copy: (group, shard) => new TreeFileCopy({ place: name, group, shard, openView: () => openView(shard) }),
-  };
-}
-
-function banyandbPlace(name: string, options: PlaceOptions): Place {
-  const shard = options.shard ?? shardOfPath(name);
+  if (!found.isFile()) {
+    throw new CodedError('bad-argument', `${name} is neither a directory nor a file`, { place: name });
+  }
+  if (await beginsAsTree(name)) {
+    return new TreeFileMember({ path: name, openView: () => openTreeFile(name), tellsShard: true });
+  }
+  const told = options.shard ?? shardOfPath(name);
   // Where nothing tells the shard, it is the only one that the other places offer.
-  const openView = (asked = shard ?? 0) => openBanyandbTree(name, { shard: asked });
-  return filePlace(name, openView, shard !== null);
+  const openView = (shard = told ?? 0) => openBanyandbTree(name, { shard });
+  return new TreeFileMember({ path: name, openView, tellsShard: told !== null });
+}
+
+/** The copies of every shard that is meant, over all places; each place must answer. */
+export async function matchPlaces(
+  places: readonly Member[],
+  narrowing: Narrowing,
+  signal?: AbortSignal,
+): Promise<ShardCopies[]> {
+  const asked = await Promise.all(places.map(async (member) => ({ member, offer: await member.offer(signal) })));
+  return matchMembers(asked, narrowing);
+}
+
+/** As {@link matchPlaces}, for what is compared: shards that only one place offers are left out, and there must be others. */
+export async function matchComparable(
+  places: readonly Member[],
+  narrowing: Narrowing,
+  signal?: AbortSignal,
+): Promise<ShardCopies[]> {
+  const targets = await matchPlaces(places, narrowing, signal);
+  const comparable = targets.filter(({ copies }) => copies.length > 1);
+  if (comparable.length > 0) return comparable;
+  const names = places.map(({ place }) => place).join(', ');
+  throw new CodedError('bad-argument', `these places have no group and shard in common: ${names}`, { field: 'places' });
 }
 
 async function beginsAsTree(path: string): Promise<boolean> {

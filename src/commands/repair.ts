@@ -2,16 +2,14 @@
 import { toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { Version } from '../property/version.ts';
-import { readGroupSettings } from '../property-index/data-root.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import { carryOutPlanFile, repairShards } from '../repair/repair-shards.ts';
 import type { RepairChange, RepairOutcome, RepairProgress, RepairReport } from '../repair/report.ts';
+import type { Member } from '../round/member.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
-import { buildLocalTree } from './build-local.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
-import { matchPlaces } from './match-places.ts';
+import { matchComparable } from './places.ts';
 import { addNarrowing, openPlaces, type PlaceNarrowing } from './place-options.ts';
-import type { Place } from './places.ts';
 
 interface RepairCommandOptions extends PlaceNarrowing {
   readonly dryRun?: boolean;
@@ -42,34 +40,33 @@ async function runRepair(context: CommandContext, names: string[], options: Repa
   if (new Set(names).size < 2 || new Set(names).size < names.length) {
     throw new CodedError('bad-argument', 'repair takes at least two different places', { field: 'places', value: names });
   }
-  const places = await openPlaces(context, names, options);
+  await using builder = new TreeBuilder();
+  const places = await openPlaces(context, names, { ...options, builder });
   const file = places.find(({ kind }) => kind === 'tree-file');
   if (file !== undefined) {
-    throw new CodedError('read-only', `${file.name} is a tree file: it can be compared, not repaired`, { place: file.name });
+    const message = `${file.place} is a tree file: it can be compared, not repaired`;
+    throw new CodedError('read-only', message, { place: file.place });
   }
-  const targets = await matchPlaces(places, options);
-  await using builder = new TreeBuilder();
-  await buildTrees(context, builder, places, targets);
+  const targets = await matchComparable(places, options, context.signal);
+  await buildTrees(context, places, targets);
   const report = await repairTargets(context, targets, options);
-  if (report.changed > 0) await buildTrees(context, builder, places, targets);
+  if (report.changed > 0) await buildTrees(context, places, targets);
   throwWhereNothingRan(report);
   await tellReport(context, report);
   return exitCodeOf(report.outcome);
 }
 
-/** Builds stale trees of local places, so that what is compared is what is there. */
-async function buildTrees(
-  context: CommandContext,
-  builder: TreeBuilder,
-  places: readonly Place[],
-  targets: readonly ShardCopies[],
-): Promise<void> {
-  for (const { group, shard } of targets) {
-    for (const { name: root } of places.filter(({ kind }) => kind === 'root')) {
-      if ((await readGroupSettings(root, group)) === null) continue;
-      await buildLocalTree(context, builder, { root, group, shard });
-    }
-  }
+/** Builds the trees that are stale, so that what is compared is what is there. */
+async function buildTrees({ out, signal }: CommandContext, places: readonly Member[], targets: readonly ShardCopies[]): Promise<void> {
+  const onProgress = (text: string): void => out.progress(() => text);
+  await Promise.all(
+    places.map((member) =>
+      member.build(
+        targets.filter(({ copies }) => copies.some(({ place }) => place === member.place)),
+        { signal, onProgress },
+      ),
+    ),
+  );
 }
 
 function repairTargets(

@@ -1,0 +1,48 @@
+/** Who takes part in a comparison or a round: a replica, or a file, that offers copies of shards. */
+import type { CodedError } from '../lib/coded-error.ts';
+import type { ShardCopy } from '../shard-copy/shard-copy.ts';
+
+/** A group as one member has it. */
+export interface OfferedGroup {
+  readonly group: string;
+  /** Shard count of the group; null where the member cannot know. */
+  readonly shards: number | null;
+  /** Shards it has copies of; null for a single one whose number it does not tell. */
+  readonly offered: readonly number[] | null;
+}
+
+export interface Offer {
+  readonly groups: readonly OfferedGroup[];
+  /** Whether a shard of a group that is absent here belongs here, as a copy with nothing in it. */
+  holds(group: string, shard: number): boolean;
+}
+
+export interface BuildOrder {
+  readonly group: string;
+  readonly shard: number;
+}
+
+export interface MemberOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Told how far a build is, for people. */
+  readonly onProgress?: ((text: string) => void) | undefined;
+}
+
+export interface Member {
+  /** What the user calls it. */
+  readonly place: string;
+  /** What it calls itself; null where it does not tell. */
+  readonly name: string | null;
+  readonly kind: 'root' | 'tree-file' | 'tallystick' | 'banyandb';
+  /** What it has. Throws `unreachable`, `timeout` and what reading it throws. */
+  offer(signal?: AbortSignal): Promise<Offer>;
+  copy(group: string, shard: number): ShardCopy;
+  /** Builds the trees of shards that changed since their last; does nothing where trees are not ours to build. */
+  build(orders: readonly BuildOrder[], options?: MemberOptions): Promise<void>;
+}
+
+/** A member that could not be asked, and why. */
+export interface LostMember {
+  readonly member: Member;
+  readonly error: CodedError;
+}

@@ -1,0 +1,59 @@
+/** A data root of ours on this machine as a member; its trees are built in the builder's thread. */
+import type { Clock } from '../lib/clock.ts';
+import type { CodedError } from '../lib/coded-error.ts';
+import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
+import { LocalShardCopy } from '../shard-copy/local-shard-copy.ts';
+import type { TreeBuilder } from '../tree/tree-builder.ts';
+import type { BuildOrder, Member, MemberOptions, Offer, OfferedGroup } from './member.ts';
+
+export interface RootMemberOptions {
+  readonly root: string;
+  readonly clock: Clock;
+  readonly builder: TreeBuilder;
+  /** Told of damaged trees that were passed over or set aside. */
+  readonly onDamage?: ((path: string, error: CodedError) => void) | undefined;
+}
+
+export class RootMember implements Member {
+  readonly place: string;
+  readonly name = null;
+  readonly kind = 'root';
+  readonly #options: RootMemberOptions;
+
+  constructor(options: RootMemberOptions) {
+    this.place = options.root;
+    this.#options = options;
+  }
+
+  async offer(): Promise<Offer> {
+    const { root } = this.#options;
+    const groups: OfferedGroup[] = [];
+    for (const group of await listGroups(root)) {
+      const settings = await readGroupSettings(root, group);
+      if (settings === null) continue;
+      groups.push({ group, shards: settings.shards, offered: Array.from({ length: settings.shards }, (_, shard) => shard) });
+    }
+    return { groups, holds: () => true };
+  }
+
+  copy(group: string, shard: number): LocalShardCopy {
+    const { root, clock, onDamage } = this.#options;
+    return new LocalShardCopy({ root, group, shard, clock, onDamage });
+  }
+
+  async build(orders: readonly BuildOrder[], { signal, onProgress }: MemberOptions = {}): Promise<void> {
+    const { root, builder, onDamage } = this.#options;
+    for (const { group, shard } of orders) {
+      const settings = await readGroupSettings(root, group);
+      // An absent group is a copy with nothing in it: there is nothing to build yet.
+      if (settings === null) continue;
+      await builder.build({
+        identity: { root, group, shard },
+        settings,
+        signal,
+        onDamage,
+        onProgress: ({ phase, done, total }) => onProgress?.(`building ${root} ${group}/${shard}: ${phase} ${done} of ${total}`),
+      });
+    }
+  }
+}
