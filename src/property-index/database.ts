@@ -131,7 +131,9 @@ export async function writeTransaction<Result>(
     } catch (error) {
       const busy = error instanceof CodedError && error.code === 'busy';
       if (!busy || options.clock.monotonicMs() > deadline) throw error;
-      await options.clock.sleep(delayMs, options.signal);
+      await options.clock.sleep(delayMs, options.signal).catch((reason: unknown) => {
+        throw CodedError.from(options.signal?.aborted ? options.signal.reason : reason);
+      });
     }
   }
   return guardDatabase(database.name, () => {

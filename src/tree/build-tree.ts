@@ -71,13 +71,16 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
   await makeDirectory(directory.path);
   using _lock = await acquireBuildLock(directory.path, options);
   await directory.removeLeftovers();
+  // Listed before damaged ones are set aside: their numbers are not given to other trees.
+  const generations = await directory.generations();
   const setAside = await setDamagedAside(directory, options.onDamage);
   // An emptied shard has no index: it is made anew, empty, and so is its tree.
   await createIndex(identity, options.settings);
   using snapshot = new Snapshot(identity);
-  const generations = await directory.generations();
   await using newest = await directory.openNewest();
   if (newest !== null && options.force !== true && isCurrent(newest, snapshot, options.settings)) {
+    // A build may have died between publishing and collecting.
+    await directory.collect();
     const { root, leaves } = newest.root;
     return { outcome: 'skipped', reason: 'unchanged', generation: newest.header.generation, root, leaves, setAside };
   }
@@ -102,17 +105,23 @@ export async function acquireBuildLock(directory: string, options: BuildOptions)
         ...identity,
       });
     }
-    await clock.sleep(buildPollMs, signal);
+    await clock.sleep(buildPollMs, signal).catch((error: unknown) => {
+      throw CodedError.from(signal?.aborted ? signal.reason : error);
+    });
   }
 }
 
 async function setDamagedAside(directory: TreeDirectory, onDamage?: OnDamage): Promise<string[]> {
   const found: string[] = [];
-  const newest = await directory.openNewest((path, error) => {
+  const note: OnDamage = (path, error) => {
     found.push(path);
     onDamage?.(path, error);
+  };
+  await using newest = await directory.openNewest(note);
+  await newest?.slots().catch((error: unknown) => {
+    if (!(error instanceof CodedError) || error.code !== 'damaged-file') throw error;
+    note(newest.path, error);
   });
-  await newest?.[Symbol.asyncDispose]();
   for (const path of found) await directory.setAside(path);
   return found;
 }

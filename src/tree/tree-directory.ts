@@ -59,9 +59,12 @@ export class TreeDirectory {
           return await TreeReader.open(this.pathOf(generation));
         } catch (error) {
           if (!(error instanceof CodedError)) throw error;
-          if (error.code === 'not-found') vanished = true;
-          else if (error.code === 'damaged-file') onDamage?.(this.pathOf(generation), error);
-          else throw error;
+          if (error.code === 'not-found') {
+            vanished = true;
+            break;
+          }
+          if (error.code !== 'damaged-file') throw error;
+          onDamage?.(this.pathOf(generation), error);
         }
       }
       if (!vanished) return null;

@@ -44,13 +44,17 @@ export function naiveTree(versions: readonly StoredVersion[], group: string, slo
   }
   const found = [...leavesOf.entries()]
     .sort(([a], [b]) => a - b)
-    .map(([slot, leaves]) => ({
-      slot,
-      digest: sha512Hex(leaves.map(({ digest }) => digest).join('')),
-      leaves,
-    }));
-  const root = found.length === 0 ? '' : sha512Hex(found.map(({ digest }) => digest).join(''));
-  return { root, slots: found };
+    .map(([slot, leaves]) => ({ slot, digest: composeHex(leaves), leaves }));
+  return { root: composeHex(found), slots: found };
+}
+
+function composeHex(parts: readonly { readonly digest: string }[]): string {
+  return parts.length === 0 ? '' : sha512Hex(parts.map(({ digest }) => digest).join(''));
+}
+
+/** The root of slots, computed from their leaves. */
+export function naiveRootOf(slots: readonly PlainSlot[]): string {
+  return composeHex(slots.map(({ leaves }) => ({ digest: composeHex(leaves) })));
 }
 
 function plainLeaf(leaf: Omit<StoredVersion, 'source'>): PlainLeaf {
