@@ -142,7 +142,8 @@ export function wordComplaints(path: string, text: string): string[] {
 function placeComplaints(path: string): string[] {
   if (!path.includes('/')) return path === entryFile ? [] : [`src/${path} lies outside the folders`];
   const folder = posix.dirname(path);
-  if ((folders as readonly string[]).includes(folder) || generatedFolders.includes(folder)) return [];
+  if ((folders as readonly string[]).includes(folder)) return [];
+  if (generatedFolders.some((generated) => `${folder}/`.startsWith(`${generated}/`))) return [];
   return [`src/${folder}/ is not in the list of folders`];
 }
 

@@ -1,0 +1,141 @@
+/** Serves Fetch and Apply: how values travel. Both read while they write, and hold a bounded number of batches. */
+import { create } from '@bufbuild/protobuf';
+import { CodedError } from '../lib/coded-error.ts';
+import {
+  applyBatchBytesMax,
+  applyBatchRowsMax,
+  type ApplyResult,
+  type StoredVersion,
+} from '../shard-copy/shard-copy.ts';
+import { answerInOrder } from './answer-in-order.ts';
+import {
+  type ApplyRequest,
+  type ApplyResponse,
+  ApplyResponseSchema,
+  type FetchRequest,
+  type FetchResponse,
+  FetchResponseSchema,
+  type Version,
+  VersionSchema,
+} from './generated/tallystick/v1/shard_pb.ts';
+import { checkPlace, type ServedCall } from './served-call.ts';
+import type { ShardProvider } from './shard-provider.ts';
+import { applyBatchesAheadMax, fetchBatchBytesMax, fetchKeysMax, reasonLengthMax } from './wire-limits.ts';
+import { asBuffer, badMessage, fromWireSettings, readCount } from './wire-tree.ts';
+import { checkKey, fromWireVersion, toWireVersion, wireVersionBytes } from './wire-version.ts';
+
+export async function* serveFetch(
+  requests: AsyncIterable<FetchRequest>,
+  call: ServedCall,
+  provider: ShardProvider,
+): AsyncGenerator<FetchResponse> {
+  const incoming = requests[Symbol.asyncIterator]();
+  const { value: first } = await call.hear('the start of a fetch', incoming.next());
+  const start = (first as FetchRequest | undefined)?.start;
+  if (start === undefined) throw badMessage('a fetch begins with its start');
+  checkPlace(start.group, start.shard);
+  const copy = await provider.copy(start.group, start.shard);
+  let keys = (first as FetchRequest).keys;
+  for (;;) {
+    if (keys.length > fetchKeysMax)
+      throw badMessage(`${keys.length} keys in one message`, { ceiling: fetchKeysMax });
+    for (const key of keys) checkKey(key);
+    if (keys.length > 0) yield* fetchBatches(copy.fetch(keys.map(asBuffer), call.signal), call);
+    const next = await call.hear('the keys of a fetch', incoming.next());
+    if (next.done) return;
+    if (next.value.start !== undefined) throw badMessage('a fetch that starts twice');
+    ({ keys } = next.value);
+  }
+}
+
+async function* fetchBatches(
+  fetched: AsyncIterable<{ readonly key: Buffer; readonly version: StoredVersion | null }>,
+  call: ServedCall,
+): AsyncGenerator<FetchResponse> {
+  const { sendBytesMax } = call.options.limits;
+  let answers: Version[] = [];
+  let bytes = 0;
+  for await (const { key, version } of fetched) {
+    const more = version === null ? key.length : wireVersionBytes(version);
+    if (answers.length > 0 && bytes + more > fetchBatchBytesMax) {
+      yield create(FetchResponseSchema, { answers });
+      answers = [];
+      bytes = 0;
+    }
+    if (version === null) answers.push(create(VersionSchema, { key }));
+    else if (more > sendBytesMax) answers.push(create(VersionSchema, { key, tooLarge: true }));
+    else answers.push(toWireVersion(version));
+    bytes += more;
+  }
+  if (answers.length > 0) yield create(FetchResponseSchema, { answers });
+}
+
+export async function* serveApply(
+  requests: AsyncIterable<ApplyRequest>,
+  call: ServedCall,
+  provider: ShardProvider,
+): AsyncGenerator<ApplyResponse> {
+  const incoming = requests[Symbol.asyncIterator]();
+  const { value: first } = await call.hear('the start of an apply', incoming.next());
+  const start = (first as ApplyRequest | undefined)?.start;
+  if (start === undefined) throw badMessage('an apply begins with its start');
+  if ((first as ApplyRequest).versions.length > 0) throw badMessage('an apply begins with its start alone');
+  checkPlace(start.group, start.shard);
+  const settings = fromWireSettings(start.settings);
+  if (start.shard >= settings.shards)
+    throw badMessage(`shard ${start.shard} of ${settings.shards}`, { field: 'shard' });
+  const confirmed = start.confirmed === undefined ? null : readCount(start.confirmed, 'the confirmed number');
+  const copy = await provider.copy(start.group, start.shard, settings);
+  await using session = await copy.openApply({ settings, confirmed, signal: call.signal });
+  yield create(ApplyResponseSchema);
+  yield* answerInOrder({
+    ahead: applyBatchesAheadMax,
+    // An empty message only says that its sender is still there.
+    read: async () => {
+      for (;;) {
+        const next = await incoming.next();
+        if (next.done || next.value.versions.length > 0 || next.value.start !== undefined) return next;
+      }
+    },
+    waitForPeer: (reading) => call.hear('the next batch of an apply', reading),
+    work: async (request) => encodeResults(await session.apply(readBatch(request), call.signal)),
+  });
+}
+
+/** The versions of a batch. Throws `bad-message`, `too-large`. */
+function readBatch({ start, versions }: ApplyRequest): StoredVersion[] {
+  if (start !== undefined) throw badMessage('an apply that starts twice');
+  if (versions.length > applyBatchRowsMax) {
+    throw new CodedError(
+      'too-large',
+      `${versions.length} versions in one batch; the ceiling is ${applyBatchRowsMax}`,
+      {
+        ceiling: applyBatchRowsMax,
+      },
+    );
+  }
+  let bytes = 0;
+  const batch = versions.map((wire) => {
+    const version = fromWireVersion(wire);
+    if (version === null) throw badMessage('a version without a source in a batch to apply');
+    bytes += Buffer.byteLength(version.source);
+    return version;
+  });
+  if (bytes > applyBatchBytesMax && batch.length > 1) {
+    throw new CodedError('too-large', `${bytes} bytes in one batch; the ceiling is ${applyBatchBytesMax}`, {
+      ceiling: applyBatchBytesMax,
+    });
+  }
+  return batch;
+}
+
+const resultBytes = { applied: 0, kept: 1, refused: 2 } as const;
+
+function encodeResults(results: readonly ApplyResult[]): ApplyResponse {
+  return create(ApplyResponseSchema, {
+    results: Uint8Array.from(results, ({ result }) => resultBytes[result]),
+    reasons: results.flatMap((result) =>
+      result.result === 'refused' ? [result.reason.slice(0, reasonLengthMax).toWellFormed()] : [],
+    ),
+  });
+}

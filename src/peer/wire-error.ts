@@ -1,0 +1,147 @@
+/**
+ * Errors on the wire. A coded error travels as a gRPC status with two trailers: its code and its details as
+ * JSON. A cause never travels. What comes from a peer says so (`fromPeer`) and which peer (`place`).
+ */
+import { Code, ConnectError } from '@connectrpc/connect';
+import { CodedError, type ErrorCode, type ErrorDetails, errorCodes } from '../lib/coded-error.ts';
+
+const codeTrailer = 'tallystick-code';
+const detailsTrailer = 'tallystick-details';
+
+/** Characters of a message on the wire: trailers must fit a header block of 64 KiB when percent-encoded. */
+const messageLengthMax = 2_048;
+
+/** Characters of details on the wire, encoded; larger ones are left out. */
+const detailsLengthMax = 16_384;
+
+/** The status others than Tallysticks see. */
+const statusOf: Readonly<Record<ErrorCode, Code>> = {
+  'bad-argument': Code.InvalidArgument,
+  'bad-records': Code.InvalidArgument,
+  'bad-settings': Code.InvalidArgument,
+  'bad-plan': Code.InvalidArgument,
+  'bad-message': Code.InvalidArgument,
+  'too-large': Code.ResourceExhausted,
+  'not-found': Code.NotFound,
+  'no-tree': Code.NotFound,
+  'generation-gone': Code.FailedPrecondition,
+  'settings-differ': Code.FailedPrecondition,
+  'spelling-differs': Code.FailedPrecondition,
+  'damaged-file': Code.DataLoss,
+  'damaged-database': Code.DataLoss,
+  'newer-format': Code.Unimplemented,
+  busy: Code.ResourceExhausted,
+  fuse: Code.FailedPrecondition,
+  refused: Code.PermissionDenied,
+  timeout: Code.DeadlineExceeded,
+  unreachable: Code.Unavailable,
+  cancelled: Code.Canceled,
+  'read-only': Code.PermissionDenied,
+  io: Code.Internal,
+  internal: Code.Internal,
+};
+
+/** Any error of a call as the status that answers it. */
+export function toWireError(error: unknown): ConnectError {
+  const coded = error instanceof ConnectError ? fromBrokenCall(error) : CodedError.from(error);
+  const trailers = new Headers({ [codeTrailer]: coded.code });
+  const details = encodeDetails(coded.details);
+  if (details !== null) trailers.set(detailsTrailer, details);
+  const message = coded.message.slice(0, messageLengthMax).toWellFormed();
+  return new ConnectError(message, statusOf[coded.code], trailers);
+}
+
+/** Any error of a call to `place` as a coded error that names it. */
+export function fromWireError(error: unknown, place: string): CodedError {
+  if (error instanceof CodedError) {
+    if ('place' in error.details) return error;
+    return new CodedError(
+      error.code,
+      `${place}: ${error.message}`,
+      { ...error.details, place },
+      { cause: error },
+    );
+  }
+  if (!(error instanceof ConnectError)) {
+    return new CodedError(
+      'unreachable',
+      `the connection to ${place} broke: ${String(error)}`,
+      { place },
+      { cause: error },
+    );
+  }
+  if (error.isWireError) return fromStatus(error, place);
+  const broken = fromBrokenCall(error);
+  const what =
+    broken.code === 'unreachable'
+      ? `${place} cannot be reached, or broke off`
+      : `${place} sent what cannot be read`;
+  return new CodedError(broken.code, `${what}: ${error.rawMessage}`, { place }, { cause: error });
+}
+
+function fromStatus(error: ConnectError, place: string): CodedError {
+  const told = error.metadata.get(codeTrailer);
+  const code =
+    told !== null && Object.hasOwn(errorCodes, told) ? (told as ErrorCode) : codeOfStatus(error.code);
+  const details = { ...decodeDetails(error.metadata.get(detailsTrailer)), place, fromPeer: true };
+  const message = error.rawMessage.slice(0, messageLengthMax);
+  return new CodedError(code, `${place} says: ${message}`, details, { cause: error });
+}
+
+/** Statuses without a code of ours: of a proxy, another server, or the library at the other end. */
+function codeOfStatus(status: Code): ErrorCode {
+  switch (status) {
+    case Code.Unimplemented:
+    case Code.PermissionDenied:
+    case Code.Unauthenticated:
+      return 'refused';
+    case Code.DeadlineExceeded:
+      return 'timeout';
+    case Code.ResourceExhausted:
+      return 'too-large';
+    case Code.InvalidArgument:
+    case Code.OutOfRange:
+      return 'bad-message';
+    default:
+      return 'unreachable';
+  }
+}
+
+/** What the library found wrong at this end: a message that cannot be read, one above a ceiling, a broken connection. */
+function fromBrokenCall(error: ConnectError): CodedError {
+  const because = { cause: error };
+  if (error.cause instanceof CodedError) return error.cause;
+  if (error.code === Code.ResourceExhausted)
+    return new CodedError('too-large', error.rawMessage, {}, because);
+  const unreadable =
+    error.code === Code.InvalidArgument ||
+    /^(protocol error|parse |unsupported content|illegal|premature|invalid|cannot decode|unexpected response)/i.test(
+      error.rawMessage,
+    );
+  // A connection that is cut looks to the library like an answer without an end.
+  const cut = /missing (status|trailer)|incomplete|premature/i.test(error.rawMessage);
+  if (unreadable && !cut) return new CodedError('bad-message', error.rawMessage, {}, because);
+  return new CodedError('unreachable', error.rawMessage, {}, because);
+}
+
+function encodeDetails(details: ErrorDetails): string | null {
+  const { cause: _, ...told } = details;
+  const text = encodeURIComponent(
+    JSON.stringify(told, (_key, value: unknown) =>
+      typeof value === 'bigint' ? value.toString() : value,
+    ).toWellFormed(),
+  );
+  return text.length > detailsLengthMax ? null : text;
+}
+
+function decodeDetails(text: string | null): ErrorDetails {
+  if (text === null || text.length > detailsLengthMax) return {};
+  try {
+    const details: unknown = JSON.parse(decodeURIComponent(text));
+    if (typeof details === 'object' && details !== null && !Array.isArray(details)) return { ...details };
+    return {};
+  } catch {
+    // Details are a help; without them the code and the message still stand.
+    return {};
+  }
+}

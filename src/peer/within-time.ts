@@ -1,0 +1,69 @@
+/** Waiting for a peer: every wait has a name and ends. */
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { raceSignal } from '../lib/race-signal.ts';
+
+export interface WaitLimit {
+  readonly clock: Clock;
+  /** What is waited for; the error names it. */
+  readonly step: string;
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Settles as `work` does; throws `timeout`, or the signal's reason, where that comes first. */
+export async function withinTime<T>(
+  work: Promise<T>,
+  { clock, step, timeoutMs, signal }: WaitLimit,
+): Promise<T> {
+  const timer = new AbortController();
+  const timeout = clock.sleep(timeoutMs, timer.signal).then(
+    () => {
+      throw timeoutError(step, timeoutMs);
+    },
+    // Stopped because the work was done first; the race is over.
+    () => new Promise<never>(() => undefined),
+  );
+  timeout.catch(() => undefined);
+  try {
+    return await raceSignal(Promise.race([work, timeout]), signal);
+  } finally {
+    timer.abort();
+  }
+}
+
+export function timeoutError(step: string, timeoutMs: number): CodedError {
+  return new CodedError('timeout', `${step} took longer than ${timeoutMs} ms`, { step, timeoutMs });
+}
+
+/** Calls back once when it was started and not stopped or started again for `timeoutMs`. */
+export class IdleTimer {
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #onIdle: () => void;
+  #running: AbortController | null = null;
+
+  constructor(clock: Clock, timeoutMs: number, onIdle: () => void) {
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#onIdle = onIdle;
+  }
+
+  start(): void {
+    this.stop();
+    const running = new AbortController();
+    this.#running = running;
+    this.#clock.sleep(this.#timeoutMs, running.signal).then(
+      () => {
+        if (this.#running === running) this.#onIdle();
+      },
+      // Stopped in time.
+      () => undefined,
+    );
+  }
+
+  stop(): void {
+    this.#running?.abort();
+    this.#running = null;
+  }
+}
