@@ -47,29 +47,39 @@ export async function listGroups(root: string): Promise<string[]> {
   const entries = await readdir(join(root, 'data'), { withFileTypes: true }).catch(ignoreAbsent);
   const groups: string[] = [];
   for (const entry of entries ?? []) {
-    if (entry.isDirectory() && (await readGroupSettings(root, entry.name)) !== null) groups.push(entry.name);
+    if (entry.isDirectory() && isGroupName(entry.name) && (await readGroupSettings(root, entry.name)) !== null) groups.push(entry.name);
   }
   return groups.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+}
+
+// Folders of the file system or of other tools may lie beside the groups.
+function isGroupName(name: string): boolean {
+  try {
+    checkGroupName(name);
+    return true;
+  } catch (error) {
+    if (error instanceof CodedError) return false;
+    throw error;
+  }
 }
 
 /** Settings of a group, or null where the group is absent. Throws `damaged-file`, `newer-format`. */
 export async function readGroupSettings(root: string, group: string): Promise<GroupSettings | null> {
   const path = settingsPath(root, group);
-  const text = await readFile(path, 'utf8').catch(ignoreAbsent);
-  if (text === undefined) {
-    await refuseOrphans(root, group, path);
-    return null;
-  }
-  return parseSettings(path, text);
+  const text = (await readFile(path, 'utf8').catch(ignoreAbsent)) ?? (await readBesideShards(root, group, path));
+  return text === null ? null : parseSettings(path, text);
 }
 
-// Databases without their settings file are damage, not an absent group: creating the group anew could place entities elsewhere.
-async function refuseOrphans(root: string, group: string, path: string): Promise<void> {
+// Databases without their settings file are damage, not an absent group: creating the group anew could place
+// entities elsewhere. Settings are there before the first shard, so where another process created both between
+// the two looks, the second finds them.
+async function readBesideShards(root: string, group: string, path: string): Promise<string | null> {
   const names = (await readdir(groupDirectory(root, group)).catch(ignoreAbsent)) ?? [];
   const shard = names.find((name) => name.startsWith('shard-'));
-  if (shard !== undefined) {
-    throw new CodedError('damaged-file', `group ${group} has ${shard} but no settings: ${path} is gone`, { path });
-  }
+  if (shard === undefined) return null;
+  const text = await readFile(path, 'utf8').catch(ignoreAbsent);
+  if (text !== undefined) return text;
+  throw new CodedError('damaged-file', `group ${group} has ${shard} but no settings: ${path} is gone`, { path });
 }
 
 function parseSettings(path: string, text: string): GroupSettings {
@@ -104,13 +114,16 @@ function settingsText(settings: GroupSettings): string {
 
 /**
  * Creates a group, or finds it as it is. Returns the settings in force, which may be another creator's.
- * Throws `settings-differ` when they have another shard count or slot count than wanted.
+ * Throws `settings-differ` when they have another shard count or slot count than wanted, otherwise as {@link readGroupSettings}.
  */
 export async function createGroup(root: string, group: string, wanted: GroupSettings): Promise<GroupSettings> {
   checkGroupSettings(wanted);
-  await makeDirectory(groupDirectory(root, group));
-  await writeFileAtomic(settingsPath(root, group), settingsText(wanted), { exclusive: true });
-  const settings = await readGroupSettings(root, group);
+  let settings = await readGroupSettings(root, group);
+  if (settings === null) {
+    await makeDirectory(groupDirectory(root, group));
+    await writeFileAtomic(settingsPath(root, group), settingsText(wanted), { exclusive: true });
+    settings = await readGroupSettings(root, group);
+  }
   if (settings === null) throw new CodedError('io', `group ${group} vanished while it was created`, { group });
   for (const name of ['shards', 'slots'] as const) {
     if (settings[name] !== wanted[name]) throw settingDiffers(root, group, name, settings[name], wanted[name]);

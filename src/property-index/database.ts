@@ -31,7 +31,7 @@ export interface OpenOptions {
   readonly checkpointsElsewhere?: boolean;
 }
 
-/** Opens an existing database. Throws `not-found`, `damaged-database`, `io`. */
+/** Opens a database whose file is there. Throws `damaged-database`, `io`. */
 export function openDatabase(path: string, options: OpenOptions): Database {
   return guardDatabase(path, () => {
     const database = new SqliteDatabase(path, {

@@ -13,7 +13,7 @@ export class FileLock {
     this.#database = database;
   }
 
-  /** Takes the lock, or null while somebody else holds it. The file is created when absent; its content means nothing. */
+  /** Takes the lock, or null while somebody else holds it. The file is created when absent and stays empty. Throws `damaged-database` where it holds something else, `io`. */
   static tryAcquire(path: string): FileLock | null {
     const database = openLockFile(path);
     try {

@@ -7,7 +7,7 @@ export interface PropertyQuery {
   readonly name?: string;
   /** Only with a name; at most {@link idsMax}. */
   readonly ids?: readonly string[];
-  /** All must hold. A text equals a string value or one of a string array, a bigint an int value or one of an int array, null a null value. */
+  /** At most {@link tagConditionsMax}; all must hold. A text equals a string value or one of a string array, a bigint an int value or one of an int array, null a null value. */
   readonly tags?: readonly TagCondition[];
   /** Also give tombstones; false by default. */
   readonly deleted?: boolean;
@@ -25,6 +25,9 @@ export interface TagCondition {
 
 /** Ids of one query: each is a bound value, and SQLite takes 32,766 of them. */
 export const idsMax = 10_000;
+
+/** Tag conditions of one query: SQLite nests them and takes an expression a thousand deep. */
+export const tagConditionsMax = 100;
 
 /** Rows of one page: they are held in memory. */
 export const pageRowsMax = 10_000;
@@ -50,7 +53,11 @@ export function buildQuery(query: PropertyQuery & { readonly count?: boolean }):
     parameters.push(namePrefix(query.name), namePrefixEnd(query.name));
   }
   if (query.deleted !== true) conditions.push(`substr(version, 9, 8) = ${liveDeleteTime}`);
-  for (const tag of query.tags ?? []) {
+  const tags = query.tags ?? [];
+  if (tags.length > tagConditionsMax) {
+    throw new CodedError('bad-argument', `a query takes at most ${tagConditionsMax} tags, not ${tags.length}`, { field: 'tags' });
+  }
+  for (const tag of tags) {
     conditions.push(tagCondition(tag.value));
     parameters.push(tag.key, ...(tag.value === null ? [] : [String(tag.value)]));
   }
@@ -87,7 +94,7 @@ function checkLimit(limit: number): number {
 }
 
 function checkOffset(offset: number): number {
-  if (!Number.isInteger(offset) || offset < 0) {
+  if (!Number.isSafeInteger(offset) || offset < 0) {
     throw new CodedError('bad-argument', `offset must be 0 or more, not ${offset}`, { field: 'offset', value: offset });
   }
   return offset;

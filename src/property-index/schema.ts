@@ -6,7 +6,7 @@
  * appends them instead of spreading them over a wide B-tree, and a build never touches them.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { makeDirectory, publishNewFile, temporaryPath } from '../lib/atomic-file.ts';
 import { CodedError } from '../lib/coded-error.ts';
@@ -99,24 +99,26 @@ export async function createIndex(identity: ShardIdentity, settings: GroupSettin
 
 /**
  * Opens the index of a shard. Throws `not-found` where there is none, `damaged-database` where it is not
- * what it should be, `newer-format` for a schema of a newer program.
+ * what it should be, `newer-format` for a schema of a newer program, `io` where it cannot be opened.
  */
 export function openIndex(identity: ShardIdentity, options: OpenOptions): OpenedIndex {
   const path = databasePath(identity.root, identity.group, identity.shard);
-  let database: Database;
-  try {
-    database = openDatabase(path, options);
-  } catch (error) {
-    if (error instanceof CodedError && error.details['sqlite'] === 'SQLITE_CANTOPEN') {
-      throw new CodedError('not-found', `no property index at ${path}`, { path }, { cause: error });
-    }
-    throw error;
-  }
+  // SQLite has one error for what is absent and what cannot be opened.
+  if (!isThere(path)) throw new CodedError('not-found', `no property index at ${path}`, { path });
+  const database = openDatabase(path, options);
   try {
     return guardDatabase(path, () => ({ database, path, ...checkIdentity(database, path, identity) }));
   } catch (error) {
     database.close();
     throw error;
+  }
+}
+
+function isThere(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch (error) {
+    throw CodedError.from(error);
   }
 }
 
