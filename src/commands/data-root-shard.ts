@@ -10,7 +10,12 @@ import type { ShardIdentity } from '../property-index/schema.ts';
 /** Throws `not-found` or `bad-argument` unless `root` is a data root. */
 export async function checkDataRoot(root: string): Promise<void> {
   const found = await stat(root).catch((error: unknown) => {
-    throw new CodedError('not-found', `there is no data root ${root}`, { field: 'root', value: root }, { cause: error });
+    throw new CodedError(
+      'not-found',
+      `there is no data root ${root}`,
+      { field: 'root', value: root },
+      { cause: error },
+    );
   });
   if (found.isDirectory() && (await isDataRoot(root))) return;
   throw new CodedError('bad-argument', `${root} is no data root`, { field: 'root', value: root });
@@ -34,6 +39,11 @@ export function openReader(identity: ShardIdentity): IndexReader | null {
 }
 
 /** A version as verbs print it. */
-export function versionJson({ source, revision, deleteTime, digest }: StoredVersion): Record<string, unknown> {
+export function versionJson({
+  source,
+  revision,
+  deleteTime,
+  digest,
+}: StoredVersion): Record<string, unknown> {
   return { property: JSON.parse(source), revision, deleteTime, digest };
 }

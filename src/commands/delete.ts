@@ -14,14 +14,20 @@ interface DeleteOptions {
 export const addDelete: AddVerb = (program, environment, onExit) => {
   const command = program
     .command('delete')
-    .description('Deletes one property: a version of its own, kept so that the delete cannot be undone by a replica.')
+    .description(
+      'Deletes one property: a version of its own, kept so that the delete cannot be undone by a replica.',
+    )
     .argument('<entity>', 'GROUP/NAME/ID; an ID may hold slashes')
     .requiredOption('--root <dir>', 'the data root')
     .addHelpText('after', '\nExample: tallystick delete --root ./replica-1 mime/type/image/png');
   addRun<DeleteOptions>(command, environment, onExit, runDelete);
 };
 
-async function runDelete(context: CommandContext, [text = '']: string[], { root }: DeleteOptions): Promise<ExitCode> {
+async function runDelete(
+  context: CommandContext,
+  [text = '']: string[],
+  { root }: DeleteOptions,
+): Promise<ExitCode> {
   const { out, clock, signal } = context;
   const entity = splitEntity(text);
   await checkDataRoot(root);
@@ -41,5 +47,8 @@ async function runDelete(context: CommandContext, [text = '']: string[], { root 
 }
 
 function absent(root: string, entity: string): CodedError {
-  return new CodedError('not-found', `${root} has no ${entity}; there is nothing to delete`, { field: 'entity', value: entity });
+  return new CodedError('not-found', `${root} has no ${entity}; there is nothing to delete`, {
+    field: 'entity',
+    value: entity,
+  });
 }

@@ -21,7 +21,11 @@ export const addGet: AddVerb = (program, environment, onExit) => {
   addRun<GetOptions>(command, environment, onExit, runGet);
 };
 
-async function runGet({ out }: CommandContext, [text = '']: string[], options: GetOptions): Promise<ExitCode> {
+async function runGet(
+  { out }: CommandContext,
+  [text = '']: string[],
+  options: GetOptions,
+): Promise<ExitCode> {
   const { root } = options;
   const entity = splitEntity(text);
   await checkDataRoot(root);
@@ -30,7 +34,8 @@ async function runGet({ out }: CommandContext, [text = '']: string[], options: G
   const found = reader?.get(entityKey(entity)) ?? null;
   if (found === null || (found.deleteTime !== 0n && options.deleted !== true)) {
     await out.result({ property: null, revision: null, deleteTime: null, digest: null }, null);
-    if (!out.json) out.talk(found === null ? `${root} has no ${text}` : `${text} is deleted; --deleted shows it`);
+    if (!out.json)
+      out.talk(found === null ? `${root} has no ${text}` : `${text} is deleted; --deleted shows it`);
     return exitCodes.differs;
   }
   await out.result(versionJson(found), readableVersion(found));

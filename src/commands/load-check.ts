@@ -63,7 +63,15 @@ function placeProblems(
   const { group } = record.property;
   const known = groups.get(group);
   if (known === undefined && groups.size >= groupsMax) {
-    return [{ file, line, field: 'metadata.group', value: group, message: `is one of more than ${groupsMax} groups` }];
+    return [
+      {
+        file,
+        line,
+        field: 'metadata.group',
+        value: group,
+        message: `is one of more than ${groupsMax} groups`,
+      },
+    ];
   }
   groups.set(group, known ?? record.spelling);
   const bytes = storedBytes(record);
@@ -105,7 +113,8 @@ export async function settleSettings(
     const set = await readGroupSettings(root, group);
     for (const name of ['shards', 'slots', 'spelling'] as const) {
       const value = given[name];
-      if (set !== null && value !== undefined && set[name] !== value) throw settingDiffers(root, group, name, set[name], value);
+      if (set !== null && value !== undefined && set[name] !== value)
+        throw settingDiffers(root, group, name, set[name], value);
     }
     settled.set(group, set ?? { ...defaults, spelling: spelling ?? 'compact', ...given });
   }

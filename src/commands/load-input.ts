@@ -27,7 +27,11 @@ export class LoadInput implements AsyncDisposable {
   #spool: string | null = null;
 
   /** Makes every file readable twice. Throws `not-found`, `bad-argument`, `io`. */
-  static async open(names: readonly string[], stdin: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<LoadInput> {
+  static async open(
+    names: readonly string[],
+    stdin: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<LoadInput> {
     const input = new LoadInput();
     try {
       for (const name of names) await input.#add(name, stdin, signal);
@@ -50,7 +54,10 @@ export class LoadInput implements AsyncDisposable {
   async #add(name: string, stdin: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<void> {
     if (name === stdinName) {
       if (this.files.some((file) => file.name === stdinName)) {
-        throw new CodedError('bad-argument', 'standard input can be read once only', { file: name, value: name });
+        throw new CodedError('bad-argument', 'standard input can be read once only', {
+          file: name,
+          value: name,
+        });
       }
       await this.#spoolFrom(name, stdin, signal);
       return;
@@ -59,7 +66,10 @@ export class LoadInput implements AsyncDisposable {
       throw readError(name, error, signal);
     });
     if (found.isDirectory()) {
-      throw new CodedError('bad-argument', `${name} is a directory; records are read from files`, { file: name, value: name });
+      throw new CodedError('bad-argument', `${name} is a directory; records are read from files`, {
+        file: name,
+        value: name,
+      });
     }
     if (found.isFile()) this.files.push({ name, path: name });
     else await this.#spoolFrom(name, createReadStream(name), signal);
@@ -84,8 +94,18 @@ export class LoadInput implements AsyncDisposable {
 function readError(name: string, error: unknown, signal: AbortSignal): CodedError {
   if (signal.aborted) return CodedError.from(signal.reason);
   if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
-    return new CodedError('not-found', `there is no file ${name}`, { file: name, value: name }, { cause: error });
+    return new CodedError(
+      'not-found',
+      `there is no file ${name}`,
+      { file: name, value: name },
+      { cause: error },
+    );
   }
   const { code, message, details } = CodedError.from(error);
-  return new CodedError(code, `${name} cannot be read: ${message}`, { ...details, file: name }, { cause: error });
+  return new CodedError(
+    code,
+    `${name} cannot be read: ${message}`,
+    { ...details, file: name },
+    { cause: error },
+  );
 }

@@ -2,12 +2,25 @@
 import { stat } from 'node:fs/promises';
 import { Option } from 'commander';
 import { CodedError } from '../lib/coded-error.ts';
-import { checkGroupSettings, defaultSlots, type GroupSettings, shardsMax, slotsMax } from '../property/group-settings.ts';
+import {
+  checkGroupSettings,
+  defaultSlots,
+  type GroupSettings,
+  shardsMax,
+  slotsMax,
+} from '../property/group-settings.ts';
 import { readRecords } from '../property/read-records.ts';
 import type { Spelling } from '../property/source-json.ts';
 import { BulkWriter } from '../property-index/bulk-writer.ts';
 import { createGroup, isDataRoot } from '../property-index/data-root.ts';
-import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
+import {
+  addRun,
+  type AddVerb,
+  type CommandContext,
+  type ExitCode,
+  exitCodes,
+  wholeNumber,
+} from './command.ts';
 import { checkRecords, type GivenSettings, problemsError, settleSettings } from './load-check.ts';
 import { LoadInput } from './load-input.ts';
 
@@ -31,12 +44,16 @@ export const addLoad: AddVerb = (program, environment, onExit) => {
     .argument('<file...>', 'files of records; - is standard input')
     .requiredOption('--root <dir>', 'the data root; created when absent')
     .option('--shards <count>', 'shards of a new group (default: 1)', wholeNumber(1, shardsMax))
-    .option('--slots <count>', `tree slots of a new group, a power of two (default: ${defaultSlots})`, wholeNumber(1, slotsMax))
+    .option(
+      '--slots <count>',
+      `tree slots of a new group, a power of two (default: ${defaultSlots})`,
+      wholeNumber(1, slotsMax),
+    )
     .addOption(
-      new Option('--spelling <spelling>', 'how a new group spells stored JSON (default: as its first stored text)').choices([
-        'compact',
-        'spaced',
-      ]),
+      new Option(
+        '--spelling <spelling>',
+        'how a new group spells stored JSON (default: as its first stored text)',
+      ).choices(['compact', 'spaced']),
     )
     .addHelpText('after', help);
   addRun<LoadOptions>(command, environment, onExit, runLoad);
@@ -50,7 +67,9 @@ async function runLoad(context: CommandContext, names: string[], options: LoadOp
   checkGroupSettings({ ...defaults, ...given });
   await checkRoot(root);
   await using input = await LoadInput.open(names, context.stdin, signal);
-  const checked = await checkRecords(input, signal, (records) => out.progress(() => `checking: ${records} records`));
+  const checked = await checkRecords(input, signal, (records) =>
+    out.progress(() => `checking: ${records} records`),
+  );
   if (checked.problemCount > 0) {
     const { problems, problemCount } = checked;
     await out.result({ summary: { applied: 0, kept: 0, problemCount, problems } }, null);
@@ -60,7 +79,9 @@ async function runLoad(context: CommandContext, names: string[], options: LoadOp
   const groups = new Map<string, GroupSettings>();
   for (const [group, settings] of wanted) groups.set(group, await createGroup(root, group, settings));
   const counts = await writeRecords(context, input, { root, groups, records: checked.records });
-  const told = [...groups].map(([group, { shards }]) => `${group} (${shards} ${shards === 1 ? 'shard' : 'shards'})`);
+  const told = [...groups].map(
+    ([group, { shards }]) => `${group} (${shards} ${shards === 1 ? 'shard' : 'shards'})`,
+  );
   const into = told.length === 0 ? '' : ` into ${told.join(', ')}`;
   await out.summary(
     { ...counts, problems: [] },
@@ -82,20 +103,29 @@ async function checkRoot(root: string): Promise<void> {
   const found = await stat(root).catch(() => null);
   if (found === null) return;
   if (found.isDirectory() && (await isDataRoot(root))) return;
-  throw new CodedError('bad-argument', `${root} is no data root: it holds other things`, { field: 'root', value: root, place: root });
+  throw new CodedError('bad-argument', `${root} is no data root: it holds other things`, {
+    field: 'root',
+    value: root,
+    place: root,
+  });
 }
 
 async function writeRecords(
   { out, clock, signal }: CommandContext,
   input: LoadInput,
-  target: { readonly root: string; readonly groups: ReadonlyMap<string, GroupSettings>; readonly records: number },
+  target: {
+    readonly root: string;
+    readonly groups: ReadonlyMap<string, GroupSettings>;
+    readonly records: number;
+  },
 ): Promise<{ applied: number; kept: number }> {
   const { root, groups, records } = target;
   await using writer = new BulkWriter({ root, groups, clock, signal });
   let done = 0;
   for (const file of input.files) {
     for await (const line of readRecords(file.name, input.chunks(file, signal))) {
-      if ('problems' in line || !groups.has(line.record.property.group)) throw changedMeanwhile(file.name, line.line);
+      if ('problems' in line || !groups.has(line.record.property.group))
+        throw changedMeanwhile(file.name, line.line);
       await writer.add(line.record);
       done += 1;
       out.progress(() => `loading: ${done} of ${records} records`);
@@ -106,5 +136,8 @@ async function writeRecords(
 }
 
 function changedMeanwhile(file: string, line: number): CodedError {
-  return new CodedError('bad-records', `${file} was changed while it was loaded; load it again`, { file, line });
+  return new CodedError('bad-records', `${file} was changed while it was loaded; load it again`, {
+    file,
+    line,
+  });
 }

@@ -6,7 +6,14 @@ import { parseSource } from '../property/source-json.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
 import type { ShardIdentity } from '../property-index/schema.ts';
 import { parseTextQuery, searchLimitDefault, searchText } from '../property-index/text-search.ts';
-import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
+import {
+  addRun,
+  type AddVerb,
+  type CommandContext,
+  type ExitCode,
+  exitCodes,
+  wholeNumber,
+} from './command.ts';
 import { checkDataRoot, openReader, versionJson } from './data-root-shard.ts';
 
 /** Ceiling of `--limit`: more is a listing, not a search. */
@@ -38,7 +45,11 @@ export const addSearch: AddVerb = (program, environment, onExit) => {
   addRun<SearchOptions>(command, environment, onExit, runSearch);
 };
 
-async function runSearch(context: CommandContext, texts: string[], options: SearchOptions): Promise<ExitCode> {
+async function runSearch(
+  context: CommandContext,
+  texts: string[],
+  options: SearchOptions,
+): Promise<ExitCode> {
   const { out, signal } = context;
   const { root, limit } = options;
   const query = parseTextQuery(texts.join(' '));
@@ -48,16 +59,24 @@ async function runSearch(context: CommandContext, texts: string[], options: Sear
     using reader = openReader(identity);
     if (reader === null) continue;
     const onProgress = (searched: number) =>
-      out.progress(() => `searching ${identity.group}/${identity.shard}: ${searched} properties, ${found} found`);
+      out.progress(
+        () => `searching ${identity.group}/${identity.shard}: ${searched} properties, ${found} found`,
+      );
     for await (const version of searchText(reader, identity.group, query, { signal, onProgress })) {
       if (found === limit) {
-        await out.summary({ found, more: true }, `the first ${found} found; there are more (--limit shows them)`);
+        await out.summary(
+          { found, more: true },
+          `the first ${found} found; there are more (--limit shows them)`,
+        );
         return exitCodes.done;
       }
       found += 1;
       const entity = joinEntity(parseEntityKey(identity.group, version.key));
       const digest = toHex(version.digest).slice(0, 16);
-      await out.result({ entity, ...versionJson(version) }, `${entity}  ${tagText(version.source)}  ${digest}`);
+      await out.result(
+        { entity, ...versionJson(version) },
+        `${entity}  ${tagText(version.source)}  ${digest}`,
+      );
     }
   }
   await out.summary({ found, more: false }, found === 0 ? 'nothing found' : `${found} found`);
@@ -79,7 +98,8 @@ function tagText(source: string): string {
   const parts: string[] = [];
   for (const { key, value } of parseSource(source).tags) {
     if (value?.kind === 'str' || value?.kind === 'int') parts.push(`${key}=${value.value}`);
-    else if (value?.kind === 'strArray' || value?.kind === 'intArray') parts.push(`${key}=${value.value.join(',')}`);
+    else if (value?.kind === 'strArray' || value?.kind === 'intArray')
+      parts.push(`${key}=${value.value.join(',')}`);
   }
   const text = parts.join(' ');
   return text.length <= shownCharacters ? text : `${text.slice(0, shownCharacters).toWellFormed()}…`;

@@ -1,21 +1,35 @@
 /** `verify`: trees against their checksums and, in a data root, against the property index. Changes nothing. */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
 import { compareBytes, toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import type { GroupSettings } from '../property/group-settings.ts';
+import { FileReader } from '../lib/file-reader.ts';
+import { type GroupSettings, shardsMax } from '../property/group-settings.ts';
 import { readGroupSettings } from '../property-index/data-root.ts';
 import type { Damage } from '../property-index/verify-index.ts';
 import { damageOf, verifyView } from '../shard-copy/verify-view.ts';
 import { type VerifiedShard, verifyShard } from '../shard-copy/verify-shard.ts';
-import { TreeBuilder } from '../tree/tree-builder.ts';
-import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
+import { openTreeFile } from '../shard-copy/tree-file-copy.ts';
+import type { ShardView } from '../shard-copy/shard-copy.ts';
+import { headMagic } from '../tree/tree-format.ts';
+import {
+  addRun,
+  type AddVerb,
+  type CommandContext,
+  type ExitCode,
+  exitCodes,
+  wholeNumber,
+} from './command.ts';
 import { checkDataRoot } from './data-root-shard.ts';
-import { addNarrowing, type PlaceNarrowing } from './place-options.ts';
-import { openPlace } from './places.ts';
 
 /** Problems that are listed; who has more needs a backup, not a list. */
 const problemsListedMax = 10_000;
+
+interface VerifyOptions {
+  readonly group?: string;
+  readonly shard?: number;
+}
 
 interface Problem extends Damage {
   readonly place: string;
@@ -43,28 +57,58 @@ Example: tallystick verify ./replica-1`;
 export const addVerify: AddVerb = (program, environment, onExit) => {
   const command = program
     .command('verify')
-    .description('Reads everything in a place and checks it: trees, property index, and one against the other.')
+    .description(
+      'Reads everything in a place and checks it: trees, property index, and one against the other.',
+    )
     .argument('<place>', 'a data root, a tree file, or a BanyanDB state-tree.data')
+    .option('--group <group>', 'only this group of a data root')
+    .option('--shard <number>', 'only this shard of a data root', wholeNumber(0, shardsMax - 1))
     .addHelpText('after', help);
-  addRun<PlaceNarrowing>(addNarrowing(command), environment, onExit, runVerify);
+  addRun<VerifyOptions>(command, environment, onExit, runVerify);
 };
 
-async function runVerify(context: CommandContext, [place = '']: string[], narrowing: PlaceNarrowing): Promise<ExitCode> {
-  const findings: Findings = { place, problems: [], problemCount: 0, shards: 0, leaves: 0, stale: false, withoutTree: 0 };
+async function runVerify(
+  context: CommandContext,
+  [place = '']: string[],
+  narrowing: VerifyOptions,
+): Promise<ExitCode> {
+  const findings: Findings = {
+    place,
+    problems: [],
+    problemCount: 0,
+    shards: 0,
+    leaves: 0,
+    stale: false,
+    withoutTree: 0,
+  };
   const found = await stat(place).catch((error: unknown) => {
-    throw new CodedError('not-found', `there is no ${place}`, { field: 'place', value: place }, { cause: error });
+    throw new CodedError(
+      'not-found',
+      `there is no ${place}`,
+      { field: 'place', value: place },
+      { cause: error },
+    );
   });
   if (found.isDirectory()) await verifyRoot(context, findings, narrowing);
-  else await verifyFile(context, findings, narrowing);
+  else await verifyFile(context, findings);
   return tellFindings(context, findings);
 }
 
-async function verifyRoot(context: CommandContext, findings: Findings, narrowing: PlaceNarrowing): Promise<void> {
+async function verifyRoot(
+  context: CommandContext,
+  findings: Findings,
+  narrowing: VerifyOptions,
+): Promise<void> {
   const root = findings.place;
   await checkDataRoot(root);
-  const groups = (await groupNames(root)).filter((group) => narrowing.group === undefined || group === narrowing.group);
+  const groups = (await groupNames(root)).filter(
+    (group) => narrowing.group === undefined || group === narrowing.group,
+  );
   if (groups.length === 0 && narrowing.group !== undefined) {
-    throw new CodedError('not-found', `${root} has no group ${narrowing.group}`, { field: 'group', value: narrowing.group });
+    throw new CodedError('not-found', `${root} has no group ${narrowing.group}`, {
+      field: 'group',
+      value: narrowing.group,
+    });
   }
   for (const group of groups) {
     const settings = await settingsOf(root, group, findings);
@@ -110,7 +154,11 @@ async function settingsOf(root: string, group: string, findings: Findings): Prom
 async function verifyRootShard(
   { out, signal }: CommandContext,
   findings: Findings,
-  { group, shard, settings }: { readonly group: string; readonly shard: number; readonly settings: GroupSettings },
+  {
+    group,
+    shard,
+    settings,
+  }: { readonly group: string; readonly shard: number; readonly settings: GroupSettings },
 ): Promise<void> {
   const before = findings.problemCount;
   const verified = await verifyShard({
@@ -127,30 +175,36 @@ async function verifyRootShard(
   if (verified.generation === null) findings.withoutTree += 1;
   const { generation, root, leaves, rows, stale } = verified;
   await out.result(
-    { group, shard, generation: generation === null ? null : Number(generation), root, leaves, rows, stale, problems },
+    {
+      group,
+      shard,
+      generation: generation === null ? null : Number(generation),
+      root,
+      leaves,
+      rows,
+      stale,
+      problems,
+    },
     readableShard(group, shard, verified, problems),
   );
 }
 
 function readableShard(group: string, shard: number, verified: VerifiedShard, problems: number): string {
   const { root, leaves, rows, stale } = verified;
-  const tree = root === null ? 'no tree' : `tree of ${leaves} leaves, root ${toHex(root).slice(0, 16) || 'empty'}`;
+  const tree =
+    root === null ? 'no tree' : `tree of ${leaves} leaves, root ${toHex(root).slice(0, 16) || 'empty'}`;
   const index = rows === null ? 'no property index' : `property index of ${rows}`;
   const moved = stale ? '; the index has moved on since the tree' : '';
   return `${group} shard ${shard}: ${tree}; ${index}${moved}; ${problems === 0 ? 'good' : `${problems} problems`}`;
 }
 
-async function verifyFile(context: CommandContext, findings: Findings, narrowing: PlaceNarrowing): Promise<void> {
-  const { clock, signal, out } = context;
+async function verifyFile({ out, signal }: CommandContext, findings: Findings): Promise<void> {
   const file = findings.place;
-  await using builder = new TreeBuilder();
   try {
-    const member = await openPlace(file, { clock, builder, shard: narrowing.shard });
-    const [offered] = (await member.offer(signal)).groups;
-    if (offered === undefined) return;
-    await using view = await member.copy(offered.group, offered.offered?.[0] ?? 0).openView({ signal });
-    const { group, root, leaves, generation } = view.description;
-    const shard = offered.offered?.[0] ?? null;
+    await using view = await openTree(file);
+    const { group, root, leaves, generation, shards } = view.description;
+    // A BanyanDB file does not say which shard it is of; its path may.
+    const shard = shards === null ? shardOfPath(file) : view.description.shard;
     const onDamage = (damage: Damage) => note(findings, { group, shard }, damage);
     const onProgress = (done: number) => out.progress(() => `verifying ${file}: ${done} of ${leaves} leaves`);
     await verifyView(view, { file, onDamage, onProgress, signal });
@@ -158,7 +212,16 @@ async function verifyFile(context: CommandContext, findings: Findings, narrowing
     findings.leaves += leaves;
     const problems = findings.problemCount;
     await out.result(
-      { group, shard, generation: generation === null ? null : Number(generation), root, leaves, rows: null, stale: null, problems },
+      {
+        group,
+        shard,
+        generation: generation === null ? null : Number(generation),
+        root,
+        leaves,
+        rows: null,
+        stale: null,
+        problems,
+      },
       `${group} shard ${shard ?? '?'}: tree of ${leaves} leaves, root ${toHex(root).slice(0, 16) || 'empty'}; ${problems === 0 ? 'good' : `${problems} problems`}`,
     );
   } catch (error) {
@@ -166,9 +229,20 @@ async function verifyFile(context: CommandContext, findings: Findings, narrowing
   }
 }
 
+async function openTree(path: string): Promise<ShardView> {
+  if (await beginsAsTree(path)) return openTreeFile(path);
+  return openBanyandbTree(path, { shard: shardOfPath(path) ?? 0 });
+}
+
+async function beginsAsTree(path: string): Promise<boolean> {
+  await using file = await FileReader.open(path);
+  return file.size >= headMagic.length && (await file.read(0, headMagic.length)).equals(headMagic);
+}
+
 function note(findings: Findings, about: Pick<Problem, 'group' | 'shard'>, damage: Damage): void {
   findings.problemCount += 1;
-  if (findings.problems.length < problemsListedMax) findings.problems.push({ place: findings.place, ...about, ...damage });
+  if (findings.problems.length < problemsListedMax)
+    findings.problems.push({ place: findings.place, ...about, ...damage });
 }
 
 async function tellFindings({ out }: CommandContext, findings: Findings): Promise<ExitCode> {

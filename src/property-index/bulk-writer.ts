@@ -72,7 +72,11 @@ export class BulkWriter implements AsyncDisposable {
     const settings = this.#settingsOf(group);
     const shard = shardOf(entityHash(record.property), settings.shards);
     const name = `${shard}/${group}`;
-    const waiting = this.#waiting.get(name) ?? { identity: { root: this.#options.root, group, shard }, records: [], bytes: 0 };
+    const waiting = this.#waiting.get(name) ?? {
+      identity: { root: this.#options.root, group, shard },
+      records: [],
+      bytes: 0,
+    };
     this.#waiting.set(name, waiting);
     const bytes = propertyBytes(record.property) + recordOverheadBytes;
     waiting.records.push(record);
@@ -113,7 +117,9 @@ export class BulkWriter implements AsyncDisposable {
     await yieldToEventLoop(signal);
     const writer = await this.#writerOf(name, waiting.identity);
     for (const run of alikeRuns(waiting.records)) {
-      const results = run.stamped ? await applyStamped(writer, run.records, signal) : await writer.put(run.records, signal);
+      const results = run.stamped
+        ? await applyStamped(writer, run.records, signal)
+        : await writer.put(run.records, signal);
       for (const result of results) {
         if (result === 'applied') this.#applied += 1;
         else this.#kept += 1;

@@ -9,11 +9,15 @@ export interface Word {
   readonly unspaced: boolean;
 }
 
-const unspacedScripts = '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}ー';
+const unspacedScripts =
+  '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}\\p{Script=Myanmar}ー';
 const combiningDiacritics = /[\u0300-\u036f]/g;
 const letters = `(?:(?![${unspacedScripts}])[\\p{L}\\p{N}\\p{M}])+`;
 // A skin tone, a joiner or a variation selector is no word: an emoji is found in each of its forms.
-const wordPattern = new RegExp(`([${unspacedScripts}]\\p{M}*)+|${letters}|\\p{Extended_Pictographic}|\\p{Regional_Indicator}{2}`, 'gu');
+const wordPattern = new RegExp(
+  `([${unspacedScripts}]\\p{M}*)+|${letters}|\\p{Extended_Pictographic}|\\p{Regional_Indicator}{2}`,
+  'gu',
+);
 
 /** Spells a text so that what people take for the same is the same: case, width, ligatures, accents. */
 export function foldText(text: string): string {

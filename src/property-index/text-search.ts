@@ -44,11 +44,18 @@ export interface TextQuery {
 /** Reads what people type. Throws `bad-argument` where there is no word in it, or it is too long. */
 export function parseTextQuery(text: string): TextQuery {
   if (text.length > askedTextMax) {
-    throw new CodedError('bad-argument', `a text of ${text.length} characters; the ceiling is ${askedTextMax}`, { field: 'text' });
+    throw new CodedError(
+      'bad-argument',
+      `a text of ${text.length} characters; the ceiling is ${askedTextMax}`,
+      { field: 'text' },
+    );
   }
   const words = [...new Map([...wordsOf(text)].map((word) => [word.text, word])).values()];
   if (words.length === 0) {
-    throw new CodedError('bad-argument', `there is no word to look for in ${JSON.stringify(text)}`, { field: 'text', value: text });
+    throw new CodedError('bad-argument', `there is no word to look for in ${JSON.stringify(text)}`, {
+      field: 'text',
+      value: text,
+    });
   }
   return { words };
 }
@@ -58,7 +65,10 @@ export async function* searchText(
   reader: IndexReader,
   group: string,
   query: TextQuery,
-  options: { readonly signal?: AbortSignal | undefined; readonly onProgress?: (searched: number) => void } = {},
+  options: {
+    readonly signal?: AbortSignal | undefined;
+    readonly onProgress?: (searched: number) => void;
+  } = {},
 ): AsyncGenerator<StoredVersion> {
   const { signal, onProgress } = options;
   throwIfAborted(signal);
@@ -122,7 +132,10 @@ class Partition {
   *search({ words }: TextQuery): Generator<StoredVersion> {
     if (this.#rows.length === 0) return;
     const asked = words.map(shortened).join(' ');
-    const proposed = new Set([...this.#index.search(asked, { limit: this.#rows.length }), ...this.#unindexed]);
+    const proposed = new Set([
+      ...this.#index.search(asked, { limit: this.#rows.length }),
+      ...this.#unindexed,
+    ]);
     for (const [row, { version, texts }] of this.#rows.entries()) {
       if (proposed.has(row) && holdsAll(texts, words)) yield version;
     }

@@ -54,7 +54,12 @@ export async function verifyIndex(identity: ShardIdentity, options: VerifyIndexO
     guardDatabase(path, () => checkIntegrity(database, path, onDamage));
     await yieldToEventLoop(options.signal);
     guardDatabase(path, () => database.exec('BEGIN'));
-    await checkRows(database, path, { group: identity.group, shard: identity.shard, shards, spelling }, options);
+    await checkRows(
+      database,
+      path,
+      { group: identity.group, shard: identity.shard, shards, spelling },
+      options,
+    );
   } catch (error) {
     if (!(error instanceof CodedError) || error.code !== 'damaged-database') throw error;
     onDamage({ file: path, offset: null, entity: null, message: error.message });
@@ -76,11 +81,15 @@ async function checkRows(
   target: PrepareTarget,
   { onDamage, onProgress, signal }: VerifyIndexOptions,
 ): Promise<void> {
-  const wrong = (message: string, entity: string | null = null) => onDamage({ file: path, offset: null, entity, message });
-  const page = prepare<LeafRow>(database, `
+  const wrong = (message: string, entity: string | null = null) =>
+    onDamage({ file: path, offset: null, entity, message });
+  const page = prepare<LeafRow>(
+    database,
+    `
     SELECT entity_key, placement, version, text FROM leaf LEFT JOIN source USING (source_id)
     WHERE entity_key > ? ORDER BY entity_key LIMIT ${pageRows}
-  `);
+  `,
+  );
   const found = { leaves: 0, live: 0, revisionMax: 0n };
   let after: Buffer = Buffer.alloc(0);
   for (let pages = 0; ; pages += 1) {
@@ -117,7 +126,11 @@ function checkCounts(
   guardDatabase(path, () => {
     const { leaves, live } = readTotals(prepareTotals(database), path);
     const sources = database.prepare('SELECT count(*) FROM source').pluck().get() as number;
-    const revisionMax = database.prepare('SELECT revision_max FROM shard').pluck().safeIntegers().get() as bigint;
+    const revisionMax = database
+      .prepare('SELECT revision_max FROM shard')
+      .pluck()
+      .safeIntegers()
+      .get() as bigint;
     if (leaves !== found.leaves) wrong(`it counts ${leaves} leaves and holds ${found.leaves}`);
     if (live !== found.live) wrong(`it counts ${live} live properties and holds ${found.live}`);
     if (sources !== found.leaves) wrong(`it holds ${sources} values for ${found.leaves} leaves`);
@@ -139,9 +152,11 @@ function rowFaults(row: LeafRow, target: PrepareTarget): string[] {
     const faults: string[] = [];
     if (!made.key.equals(row.entity_key)) faults.push(`its value is of ${joinEntity(property)}`);
     else if (!made.placement.equals(row.placement)) faults.push('its placement is not that of its key');
-    if (made.revision !== stored.revision) faults.push(`its revision is ${stored.revision} and that of its value ${made.revision}`);
+    if (made.revision !== stored.revision)
+      faults.push(`its revision is ${stored.revision} and that of its value ${made.revision}`);
     if (made.source !== row.text) faults.push(`its value is not spelled ${target.spelling}`);
-    if (!unpackVersion(made.version).digest.equals(stored.digest)) faults.push('its digest is not that of its value and delete time');
+    if (!unpackVersion(made.version).digest.equals(stored.digest))
+      faults.push('its digest is not that of its value and delete time');
     return faults;
   } catch (error) {
     if (!(error instanceof CodedError)) throw error;

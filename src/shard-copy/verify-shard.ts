@@ -53,13 +53,22 @@ export async function verifyShard(options: VerifyShardOptions): Promise<Verified
 }
 
 /** Returns whether the tree is stale. */
-async function verifyTree(tree: TreeReader, index: IndexReader | null, options: VerifyShardOptions): Promise<boolean> {
+async function verifyTree(
+  tree: TreeReader,
+  index: IndexReader | null,
+  options: VerifyShardOptions,
+): Promise<boolean> {
   const { onDamage, onProgress, signal } = options;
   checkHeader(tree, options);
   const stale = index !== null && !sameWatermark(index.totals().watermark, tree.header.watermark);
   const cross = index === null ? null : new CrossCheck(tree, index, stale, options);
   if (index === null && tree.root.leaves > 0) {
-    onDamage({ file: tree.path, offset: null, entity: null, message: `it has ${tree.root.leaves} leaves and there is no property index` });
+    onDamage({
+      file: tree.path,
+      offset: null,
+      entity: null,
+      message: `it has ${tree.root.leaves} leaves and there is no property index`,
+    });
   }
   await verifyView(new TreeView(tree, stale), {
     file: tree.path,
@@ -72,14 +81,19 @@ async function verifyTree(tree: TreeReader, index: IndexReader | null, options: 
   return stale || (cross?.movedOn ?? false);
 }
 
-function checkHeader({ header, path }: TreeReader, { identity, settings, onDamage }: VerifyShardOptions): void {
+function checkHeader(
+  { header, path }: TreeReader,
+  { identity, settings, onDamage }: VerifyShardOptions,
+): void {
   const wrong = (message: string) => onDamage({ file: path, offset: 0, entity: null, message });
   if (header.group !== identity.group || header.shard !== identity.shard) {
     wrong(`it is of group ${header.group}, shard ${header.shard}`);
   }
   // The slot count may have been changed since; the next build follows it.
-  if (header.shards !== settings.shards) wrong(`it is of ${header.shards} shards, its group has ${settings.shards}`);
-  if (header.spelling !== settings.spelling) wrong(`its digests are of ${header.spelling} JSON, its group is ${settings.spelling}`);
+  if (header.shards !== settings.shards)
+    wrong(`it is of ${header.shards} shards, its group has ${settings.shards}`);
+  if (header.spelling !== settings.spelling)
+    wrong(`its digests are of ${header.spelling} JSON, its group is ${settings.spelling}`);
 }
 
 function openIndexReader({ identity, settings, onDamage }: VerifyShardOptions): IndexReader | null {
@@ -137,9 +151,15 @@ class CrossCheck {
     if (revision === null || deleteTime === null) return;
     const order = compareVersions(version, { revision, deleteTime, digest });
     if (order < 0) {
-      this.#wrong(key, `the index has an older version than the tree: revision ${version.revision} and ${revision}`);
+      this.#wrong(
+        key,
+        `the index has an older version than the tree: revision ${version.revision} and ${revision}`,
+      );
     } else if (order > 0 && !this.#hasMovedOn()) {
-      this.#wrong(key, `the index has another version than the tree, which has its watermark: revision ${version.revision} and ${revision}`);
+      this.#wrong(
+        key,
+        `the index has another version than the tree, which has its watermark: revision ${version.revision} and ${revision}`,
+      );
     }
   }
 
@@ -147,7 +167,10 @@ class CrossCheck {
     if (!this.#readable || this.#hasMovedOn()) return;
     const { leaves } = this.#index.totals();
     if (leaves !== this.#tree.root.leaves) {
-      this.#wrong(null, `the tree has ${this.#tree.root.leaves} leaves and the index, which has its watermark, ${leaves}`);
+      this.#wrong(
+        null,
+        `the tree has ${this.#tree.root.leaves} leaves and the index, which has its watermark, ${leaves}`,
+      );
     }
   }
 

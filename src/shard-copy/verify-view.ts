@@ -41,7 +41,12 @@ export async function verifyView(view: ShardView, options: VerifyViewOptions): P
     next += 1;
     damagedSlots += 1;
     if (damagedSlots < damagedSlotsMax) continue;
-    options.onDamage({ file: options.file, offset: null, entity: null, message: `more than ${damagedSlotsMax} damaged slots` });
+    options.onDamage({
+      file: options.file,
+      offset: null,
+      entity: null,
+      message: `more than ${damagedSlotsMax} damaged slots`,
+    });
     return;
   }
   if (damagedSlots === 0) check.checkCounts();
@@ -61,7 +66,12 @@ class ViewCheck {
   /** Reads these slots in order; how many were read to their end before one failed. */
   async read(slots: readonly SlotSummary[]): Promise<number> {
     const { signal, file, onDamage } = this.#options;
-    const pages = this.#view.leaves(slots.map(({ slot }) => slot), signal)[Symbol.asyncIterator]();
+    const pages = this.#view
+      .leaves(
+        slots.map(({ slot }) => slot),
+        signal,
+      )
+      [Symbol.asyncIterator]();
     let position = 0;
     let inSlot = 0;
     for (;;) {
@@ -100,14 +110,23 @@ class ViewCheck {
     try {
       hash = entityHash(parseEntityKey(group, key));
     } catch (error) {
-      this.#wrong(key, `a leaf of slot ${slot} has no entity: ${damageOf(error, this.#options.file).message}`);
+      this.#wrong(
+        key,
+        `a leaf of slot ${slot} has no entity: ${damageOf(error, this.#options.file).message}`,
+      );
       return;
     }
     if (shards !== null && shardOf(hash, shards) !== shard) {
-      this.#wrong(key, `it lies in shard ${shard} and belongs to shard ${shardOf(hash, shards)} of ${shards}`);
+      this.#wrong(
+        key,
+        `it lies in shard ${shard} and belongs to shard ${shardOf(hash, shards)} of ${shards}`,
+      );
     }
     if (slotScheme !== null && slotOf(hash, slotScheme.slots) !== slot) {
-      this.#wrong(key, `it lies in slot ${slot} and belongs to slot ${slotOf(hash, slotScheme.slots)} of ${slotScheme.slots}`);
+      this.#wrong(
+        key,
+        `it lies in slot ${slot} and belongs to slot ${slotOf(hash, slotScheme.slots)} of ${slotScheme.slots}`,
+      );
     }
   }
 
