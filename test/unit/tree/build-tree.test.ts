@@ -1,6 +1,7 @@
 /** What a build makes, and when it does: measured against trees computed in the plainest way, and against BanyanDB's. */
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import SqliteDatabase from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { openBanyandbTree } from '../../../src/banyandb/tree-file-view.ts';
 import type { GroupSettings } from '../../../src/property/group-settings.ts';
@@ -227,6 +228,16 @@ describe('a build', () => {
     await fixture.apply(other);
     expect(fixture.totals().watermark.sequence).toBe(sequence);
     expect(rootOf(await build(fixture))).toBe(naiveTree(other, 'g', 32).root);
+  });
+
+  test('of an index that does not hold what it counts fails and leaves nothing', async () => {
+    await using fixture = await ShardFixture.create();
+    await fixture.apply([makeVersion({ id: '1', revision: 1n })]);
+    const database = new SqliteDatabase(databasePath(fixture.identity.root, 'g', 0));
+    database.exec('UPDATE shard SET leaf_count = 2');
+    database.close();
+    await expect(build(fixture)).rejects.toMatchObject({ code: 'damaged-database' });
+    expect(await readdir(directoryOf(fixture).path)).toEqual(['build.lock']);
   });
 
   test('tells its progress', async () => {

@@ -216,12 +216,16 @@ describe('with right checksums, damage is', () => {
     ['a leaf count that is another', { slots: (bytes) => bytes.writeBigUInt64LE(1_999n, 4) }],
     ['leaves moved to another slot', { slots: moveLeaf }],
     ['a slot digest that is another', { slots: (bytes) => bytes.writeUInt8(0, 36) }],
-    ['a slot without bytes', { slots: takeBytes }],
     ['a slot ending within a block', { slots: (bytes) => shiftBytes(bytes, -blockHeadBytes) }],
   ];
   test.each(damages)('%s', async (_, change) => {
     await expect(readWhole(await changed(change))).rejects.toMatchObject({ code: 'damaged-file' });
   });
+});
+
+test('a slot record without bytes is damage of its own, before any leaf is asked for', async () => {
+  await using reader = await TreeReader.open(await changed({ slots: takeBytes }));
+  await expect(reader.slots()).rejects.toMatchObject({ code: 'damaged-file' });
 });
 
 function moveLeaf(bytes: Buffer): void {
