@@ -122,9 +122,13 @@ export class TreeReader implements AsyncDisposable {
     const end = record.offset + record.bytes;
     let leaves = 0;
     let previous: Buffer = Buffer.alloc(0);
+    let read: Buffer = Buffer.alloc(0);
     for (let offset = record.offset; offset < end; ) {
       throwIfAborted(signal);
-      const block = await this.#readBlock(record, offset, end);
+      // Many small blocks come with one read.
+      if (!holdsBlock(read)) read = await this.#file.read(offset, Math.min(end - offset, blockHeadBytes + blockPayloadBytesMax));
+      const block = this.#takeBlock(record, read, offset);
+      read = read.subarray(block.length);
       const page = this.#decodeBlock(block, offset, previous);
       for (const leaf of page) composer.update(leaf.digest);
       leaves += page.length;
@@ -141,15 +145,15 @@ export class TreeReader implements AsyncDisposable {
     if (!composer.finish().equals(record.digest)) throw damaged(place, `the leaves of slot ${record.slot} do not make its digest`);
   }
 
-  async #readBlock(record: SlotRecord, offset: number, end: number): Promise<Buffer> {
+  /** The block at the start of what was read from `offset` on, checked. */
+  #takeBlock(record: SlotRecord, read: Buffer, offset: number): Buffer {
     const place = { path: this.path, offset };
-    if (end - offset < blockHeadBytes) throw damaged(place, `a block of ${end - offset} bytes`);
-    const first = await this.#file.read(offset, Math.min(end - offset, blockHeadBytes + blockPayloadBytesMax));
-    const head = decodeBlockHead(first, 0);
+    if (read.length < blockHeadBytes) throw damaged(place, `a block of ${read.length} bytes`);
+    const head = decodeBlockHead(read, 0);
     const bytes = blockHeadBytes + head.payloadBytes;
     if (head.slot !== record.slot) throw damaged(place, `a block of slot ${head.slot} in slot ${record.slot}`);
-    if (bytes > first.length || head.leaves < 1) throw damaged(place, `a block of ${bytes} bytes and ${head.leaves} leaves`);
-    const block = first.subarray(0, bytes);
+    if (bytes > read.length || head.leaves < 1) throw damaged(place, `a block of ${bytes} bytes and ${head.leaves} leaves`);
+    const block = read.subarray(0, bytes);
     if (blockChecksum(block) !== head.checksum) throw damaged(place, 'the block checksum fails');
     return block;
   }
@@ -176,6 +180,10 @@ export class TreeReader implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#file[Symbol.asyncDispose]();
   }
+}
+
+function holdsBlock(read: Buffer): boolean {
+  return read.length >= blockHeadBytes && read.length >= blockHeadBytes + decodeBlockHead(read, 0).payloadBytes;
 }
 
 async function readSections(file: FileReader): Promise<SectionEntry[]> {

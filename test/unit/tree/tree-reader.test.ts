@@ -3,8 +3,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ErrorCode } from '../../../src/lib/coded-error.ts';
+import { FileReader } from '../../../src/lib/file-reader.ts';
 import { sourceDigest } from '../../../src/property/digest.ts';
 import {
   blockHeadBytes,
@@ -89,6 +90,20 @@ describe('a tree reader', () => {
     await pages.next();
     controller.abort();
     await expect(pages.next()).rejects.toMatchObject({ code: 'cancelled' });
+  });
+
+  test('reads small blocks many at a time', async () => {
+    const small = join(directory, 'small.tree');
+    await makeTree(small, leaves, { slots: 65_536 });
+    await using reader = await TreeReader.open(small);
+    const [record] = await reader.slots();
+    const read = vi.spyOn(FileReader.prototype, 'read');
+    let pages = 0;
+    for await (const page of reader.leavesOf(record!)) pages += Math.sign(page.length);
+    const bytes = read.mock.calls.reduce((sum, [, length]) => sum + length, 0);
+    read.mockRestore();
+    expect(pages).toBeGreaterThan(300);
+    expect(bytes).toBeLessThan(record!.bytes * 1.1);
   });
 
   test('reads an empty tree', async () => {
