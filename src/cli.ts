@@ -23,5 +23,7 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   clock: systemClock,
+  // biome-ignore lint/style/noProcessEnv: the one place where the environment is read
+  variables: process.env,
   signal: controller.signal,
 });

@@ -2,13 +2,13 @@
 import { toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { joinEntity, parseEntityKey } from '../property/entity.ts';
-import { TreeBuilder } from '../tree/tree-builder.ts';
+import type { Member } from '../round/member.ts';
 import type { ShardView, SlotSummary, ViewDescription } from '../shard-copy/shard-copy.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { matchPlaces } from './places.ts';
-import { addNarrowing, openPlaces, type PlaceNarrowing } from './place-options.ts';
+import { addPlaceOptions, type PlaceOptions, withPlaces } from './place-options.ts';
 
-interface InspectOptions extends PlaceNarrowing {
+interface InspectOptions extends PlaceOptions {
   readonly leaves?: boolean;
 }
 
@@ -16,15 +16,21 @@ export const addInspect: AddVerb = (program, environment, onExit) => {
   const command = program
     .command('inspect')
     .description('Shows the tree of every shard of a place: what it is of, its slots, its leaves.')
-    .argument('<place>', 'a data root, a tree file, or a BanyanDB state-tree.data')
+    .argument('<place>', 'a data root, a tree file, a BanyanDB state-tree.data, or HOST:PORT')
     .option('--leaves', 'also list every leaf')
     .addHelpText('after', '\nExample: tallystick inspect ./replica-1 --leaves');
-  addRun<InspectOptions>(addNarrowing(command), environment, onExit, runInspect);
+  addRun<InspectOptions>(addPlaceOptions(command), environment, onExit, runInspect);
 };
 
-async function runInspect(context: CommandContext, names: string[], options: InspectOptions): Promise<ExitCode> {
-  await using builder = new TreeBuilder();
-  const places = await openPlaces(context, names, { ...options, builder });
+function runInspect(context: CommandContext, names: string[], options: InspectOptions): Promise<ExitCode> {
+  return withPlaces(context, names, options, (places) => inspectPlaces(context, places, options));
+}
+
+async function inspectPlaces(
+  context: CommandContext,
+  places: readonly Member[],
+  options: InspectOptions,
+): Promise<ExitCode> {
   const targets = await matchPlaces(places, options, context.signal);
   let shards = 0;
   let leaves = 0;

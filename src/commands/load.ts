@@ -85,7 +85,7 @@ async function runLoad(context: CommandContext, names: string[], options: LoadOp
   const into = told.length === 0 ? '' : ` into ${told.join(', ')}`;
   await out.summary(
     { ...counts, problems: [] },
-    `${counts.applied} versions applied, ${counts.kept} kept out as older or equal${into}`,
+    `${counts.applied} versions applied${into}, ${counts.kept} kept out as older or equal`,
   );
   return exitCodes.done;
 }

@@ -1,29 +1,57 @@
-/** Options that verbs over places share. */
-import type { CodedError } from '../lib/coded-error.ts';
+/** Options that verbs over places share, and opening and closing the places they name. */
+import { CodedError } from '../lib/coded-error.ts';
+import { TlsFiles } from '../peer/tls.ts';
 import { shardsMax } from '../property/group-settings.ts';
-import { type Command, type CommandContext, wholeNumber } from './command.ts';
 import type { Member } from '../round/member.ts';
-import type { TreeBuilder } from '../tree/tree-builder.ts';
+import { TreeBuilder } from '../tree/tree-builder.ts';
+import { type Command, type CommandContext, wholeNumber } from './command.ts';
 import { openPlace } from './places.ts';
 
-export interface PlaceNarrowing {
+export interface PlaceOptions {
   readonly group?: string;
   readonly shard?: number;
+  readonly tlsCa?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
 }
 
-/** Adds `--group` and `--shard`. */
-export function addNarrowing(command: Command): Command {
+/** Adds `--group`, `--shard` and what peers with TLS need. */
+export function addPlaceOptions(command: Command): Command {
   return command
     .option('--group <group>', 'only this group')
-    .option('--shard <number>', 'only this shard', wholeNumber(0, shardsMax - 1));
+    .option('--shard <number>', 'only this shard', wholeNumber(0, shardsMax - 1))
+    .option('--tls-ca <file>', 'reach HOST:PORT by TLS; this signs their certificates')
+    .option('--tls-cert <file>', 'certificate to show to peers (mTLS)')
+    .option('--tls-key <file>', 'its key');
 }
 
-/** Opens the named places; damaged trees found on the way are told on stderr. */
-export function openPlaces(
+/** TLS towards peers as the options have it; undefined for none. */
+export function tlsOf({ tlsCa, tlsCert, tlsKey }: PlaceOptions): TlsFiles | undefined {
+  if (tlsCa === undefined && tlsCert === undefined && tlsKey === undefined) return undefined;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    throw new CodedError('bad-argument', '--tls-cert and --tls-key go together', { field: 'tls-cert' });
+  }
+  return new TlsFiles({
+    ...(tlsCa !== undefined && { caPath: tlsCa }),
+    ...(tlsCert !== undefined && { certPath: tlsCert }),
+    ...(tlsKey !== undefined && { keyPath: tlsKey }),
+  });
+}
+
+/** Runs `work` over the named places and closes them; damaged trees found on the way are told on stderr. */
+export async function withPlaces<Result>(
   { out, clock }: CommandContext,
   names: readonly string[],
-  { shard, builder }: PlaceNarrowing & { readonly builder: TreeBuilder },
-): Promise<Member[]> {
+  options: PlaceOptions,
+  work: (places: readonly Member[]) => Promise<Result>,
+): Promise<Result> {
+  await using builder = new TreeBuilder();
+  using opened = new DisposableStack();
   const onDamage = (path: string, error: CodedError): void => out.talk(`warning: passed over ${path}: ${error.message}`);
-  return Promise.all(names.map((name) => openPlace(name, { clock, builder, shard, onDamage })));
+  const tls = tlsOf(options);
+  const places = await Promise.all(
+    names.map((name) => openPlace(name, { clock, builder, shard: options.shard, onDamage, tls })),
+  );
+  for (const place of places) if (Symbol.dispose in place) opened.use(place as Member & Disposable);
+  return await work(places);
 }

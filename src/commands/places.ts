@@ -1,10 +1,14 @@
-/** What a PLACE on the command line is: a data root, a tree file of ours, or a BanyanDB tree file. */
+/** What a PLACE on the command line is: a data root, a tree file of ours, a BanyanDB tree file, or HOST:PORT of a peer. */
 import { open, stat } from 'node:fs/promises';
 import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { isDataRoot } from '../property-index/data-root.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
+import { PeerClient } from '../peer/peer-client.ts';
+import type { TlsFiles } from '../peer/tls.ts';
+import { PeerMember } from '../round/peer-member.ts';
+import { parseAddress } from '../settings/address.ts';
 import { matchMembers, type Narrowing } from '../round/match-members.ts';
 import type { Member } from '../round/member.ts';
 import { RootMember } from '../round/root-member.ts';
@@ -14,20 +18,20 @@ import type { TreeBuilder } from '../tree/tree-builder.ts';
 import type { OnDamage } from '../tree/tree-directory.ts';
 import { headMagic } from '../tree/tree-format.ts';
 
-export interface PlaceOptions {
+export interface OpenOptions {
   readonly clock: Clock;
   readonly builder: TreeBuilder;
   /** `--shard`: what a BanyanDB tree file is of whose path does not tell. */
   readonly shard?: number | undefined;
   readonly onDamage?: OnDamage | undefined;
+  /** For peers; null for none. */
+  readonly tls?: TlsFiles | undefined;
 }
 
 /** Finds out what a place is. Throws `not-found`, `bad-argument`, `damaged-file`. */
-export async function openPlace(name: string, options: PlaceOptions): Promise<Member> {
-  const found = await stat(name).catch((cause: unknown) => {
-    const message = `there is no ${name}: a place is a directory or a tree file`;
-    throw new CodedError('not-found', message, { place: name }, { cause });
-  });
+export async function openPlace(name: string, options: OpenOptions): Promise<Member> {
+  const found = await stat(name).catch(() => null);
+  if (found === null) return openPeer(name, options);
   if (found.isDirectory()) {
     if (await isDataRoot(name)) return new RootMember({ ...options, root: name });
     throw new CodedError('bad-argument', `${name} is no data root: it holds neither data nor trees`, { place: name });
@@ -42,6 +46,13 @@ export async function openPlace(name: string, options: PlaceOptions): Promise<Me
   // Where nothing tells the shard, it is the only one that the other places offer.
   const openView = (shard = told ?? 0) => openBanyandbTree(name, { shard });
   return new TreeFileMember({ path: name, openView, tellsShard: told !== null });
+}
+
+function openPeer(name: string, { clock, tls }: OpenOptions): PeerMember {
+  if (typeof parseAddress(name) === 'string') {
+    throw new CodedError('not-found', `there is no ${name}: a place is a directory, a tree file or HOST:PORT`, { place: name });
+  }
+  return new PeerMember(new PeerClient({ place: name, clock, ...(tls && { tls }) }));
 }
 
 /** The copies of every shard that is meant, over all places; each place must answer. */

@@ -1,6 +1,7 @@
 /** The command line: every verb, and what happens to wrong arguments. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addAudit } from './audit.ts';
 import { addBuild } from './build.ts';
 import { type AddVerb, argumentError, CommanderError, type Environment, type ExitCode, exitCodes } from './command.ts';
 import { addDelete } from './delete.ts';
@@ -11,7 +12,9 @@ import { addInspect } from './inspect.ts';
 import { addLoad } from './load.ts';
 import { Output } from './output.ts';
 import { addRepair } from './repair.ts';
+import { addRound } from './round.ts';
 import { addSearch } from './search.ts';
+import { addServe } from './serve.ts';
 import { addVerify } from './verify.ts';
 
 const verbs: readonly AddVerb[] = [
@@ -25,11 +28,15 @@ const verbs: readonly AddVerb[] = [
   addDiff,
   addRepair,
   addVerify,
+  addServe,
+  addAudit,
+  addRound,
 ];
 
 const description = `Proves that the replicas of a property store match, shows where they do not, and mends them.
 
-A PLACE is a data root (a directory), a tree file of ours, or a BanyanDB state-tree.data.
+A PLACE is a data root (a directory), a tree file of ours, a BanyanDB state-tree.data,
+or HOST:PORT of a running tallystick serve.
 Exit codes: 0 equal or done, 1 replicas differ, 2 error, 3 inconclusive.`;
 
 /** Runs a command line (without the program's name) and returns its exit code. */

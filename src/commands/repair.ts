@@ -1,17 +1,15 @@
 /** `repair`: makes all copies of the named places converge; stale trees of local places are built first and after. */
-import { toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import type { Version } from '../property/version.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import { carryOutPlanFile, repairShards } from '../repair/repair-shards.ts';
 import type { RepairChange, RepairOutcome, RepairProgress, RepairReport } from '../repair/report.ts';
 import type { Member } from '../round/member.ts';
-import { TreeBuilder } from '../tree/tree-builder.ts';
+import { changeResult, readableProgress } from './changes.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
 import { matchComparable } from './places.ts';
-import { addNarrowing, openPlaces, type PlaceNarrowing } from './place-options.ts';
+import { addPlaceOptions, type PlaceOptions, withPlaces } from './place-options.ts';
 
-interface RepairCommandOptions extends PlaceNarrowing {
+interface RepairCommandOptions extends PlaceOptions {
   readonly dryRun?: boolean;
   readonly plan?: string;
   readonly confirm?: number;
@@ -21,7 +19,7 @@ export const addRepair: AddVerb = (program, environment, onExit) => {
   const command = program
     .command('repair')
     .description('Makes all copies agree: the greatest version of every entity at every place, deletes included.')
-    .argument('<places...>', 'data roots, at least two')
+    .argument('<places...>', 'data roots or HOST:PORT, at least two')
     .option('--dry-run', 'say what would change, and change nothing')
     .option('--plan <file>', 'with --dry-run write the plan there; without, carry that plan out where it still holds')
     .option('--confirm <count>', 'allow up to this many live properties to be replaced', wholeNumber(0, Number.MAX_SAFE_INTEGER))
@@ -33,15 +31,21 @@ Examples:
   tallystick repair ./replica-1 ./replica-2 --plan repair.plan
 Running it again continues a repair that ended early, and ships nothing when all agree.`,
     );
-  addRun<RepairCommandOptions>(addNarrowing(command), environment, onExit, runRepair);
+  addRun<RepairCommandOptions>(addPlaceOptions(command), environment, onExit, runRepair);
 };
 
 async function runRepair(context: CommandContext, names: string[], options: RepairCommandOptions): Promise<ExitCode> {
   if (new Set(names).size < 2 || new Set(names).size < names.length) {
     throw new CodedError('bad-argument', 'repair takes at least two different places', { field: 'places', value: names });
   }
-  await using builder = new TreeBuilder();
-  const places = await openPlaces(context, names, { ...options, builder });
+  return withPlaces(context, names, options, (places) => repairPlaces(context, places, options));
+}
+
+async function repairPlaces(
+  context: CommandContext,
+  places: readonly Member[],
+  options: RepairCommandOptions,
+): Promise<ExitCode> {
   const file = places.find(({ kind }) => kind === 'tree-file');
   if (file !== undefined) {
     const message = `${file.place} is a tree file: it can be compared, not repaired`;
@@ -74,7 +78,7 @@ function repairTargets(
   targets: readonly ShardCopies[],
   { dryRun = false, plan, confirm = null }: { dryRun?: boolean; plan?: string; confirm?: number | null },
 ): Promise<RepairReport> {
-  const onChange = (change: RepairChange): Promise<void> => out.result(changeJson(change), readableChange(change));
+  const onChange = (change: RepairChange): Promise<void> => out.result(...changeResult(change));
   const onProgress = (progress: RepairProgress): void => out.progress(() => readableProgress(progress));
   const shared = { clock, signal, confirmed: confirm, onChange, onProgress };
   if (plan !== undefined && !dryRun) return carryOutPlanFile(plan, targets, shared);
@@ -108,32 +112,4 @@ async function tellReport({ out }: CommandContext, report: RepairReport): Promis
     summary,
     `${outcome}${why}: ${differing} differing, ${changed} changed, ${kept} kept, ${failed} failed; ${shipped} values sent, ${bytes} bytes`,
   );
-}
-
-function changeJson({ result, group, shard, entity, place, before, after, reason }: RepairChange): Record<string, unknown> {
-  return { group, shard, entity, place, before: versionJson(before), after: versionJson(after), reason, result };
-}
-
-function versionJson(version: Version | null): Record<string, unknown> | null {
-  if (version === null) return null;
-  return { revision: version.revision, deleteTime: version.deleteTime, digest: toHex(version.digest) };
-}
-
-function readableChange({ result, entity, place, before, after, reason }: RepairChange): string {
-  return `${result.padEnd(7)} ${entity} at ${place}: ${readableVersion(before)} -> ${readableVersion(after)} (${reason})`;
-}
-
-function readableVersion(version: Version | null): string {
-  if (version === null) return 'absent';
-  return `${version.revision}${version.deleteTime === 0n ? '' : ` deleted ${version.deleteTime}`}`;
-}
-
-function readableProgress({ phase, group, shard, slotsDone, slotsTotal, entitiesDone, entitiesTotal }: RepairProgress): string {
-  const how =
-    phase === 'compare'
-      ? `${slotsDone} of ${slotsTotal} slots, ${entitiesTotal} differing`
-      : phase === 'carry out'
-        ? `${entitiesDone} of ${entitiesTotal} entities`
-        : '';
-  return `${phase} ${group}/${shard}: ${how}`;
 }

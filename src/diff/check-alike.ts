@@ -1,7 +1,12 @@
 /** Refuses to compare views of unlike trees: other group, shard, shard count, slot scheme or spelling. */
 import { CodedError, type ErrorCode } from '../lib/coded-error.ts';
 import type { SlotScheme, ViewDescription } from '../shard-copy/shard-copy.ts';
-import type { PlacedView } from './diff-slots.ts';
+
+/** A place with what its view, or its listing, says of the tree. */
+export interface PlacedDescription {
+  readonly place: string;
+  readonly view: { readonly description: ViewDescription };
+}
 
 /** What the views have in common; null where no view tells. */
 export interface CommonTraits {
@@ -15,7 +20,7 @@ export interface CommonTraits {
  * Throws `settings-differ` or `spelling-differs`, naming both places and values, unless all views are of
  * like trees. What a view does not tell (null) is taken to be like the others.
  */
-export function checkAlike(views: readonly PlacedView[]): CommonTraits {
+export function checkAlike(views: readonly PlacedDescription[]): CommonTraits {
   const group = common(views, 'settings-differ', 'group', (description) => description.group) ?? '';
   const shard = common(views, 'settings-differ', 'shard', (description) => description.shard) ?? 0;
   const shards = common(views, 'settings-differ', 'shard count', (description) => description.shards);
@@ -32,7 +37,7 @@ export function checkAlike(views: readonly PlacedView[]): CommonTraits {
 }
 
 function common<T extends string | number>(
-  views: readonly PlacedView[],
+  views: readonly PlacedDescription[],
   code: ErrorCode,
   trait: string,
   read: (description: ViewDescription) => T | null,

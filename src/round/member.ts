@@ -1,6 +1,6 @@
 /** Who takes part in a comparison or a round: a replica, or a file, that offers copies of shards. */
 import type { CodedError } from '../lib/coded-error.ts';
-import type { ShardCopy } from '../shard-copy/shard-copy.ts';
+import type { ShardCopy, ViewDescription } from '../shard-copy/shard-copy.ts';
 
 /** A group as one member has it. */
 export interface OfferedGroup {
@@ -13,6 +13,8 @@ export interface OfferedGroup {
 
 export interface Offer {
   readonly groups: readonly OfferedGroup[];
+  /** What the newest tree of a shard says of itself, as of this offer; null where there is none or it is not told. */
+  tree(group: string, shard: number): ViewDescription | null;
   /** Whether a shard of a group that is absent here belongs here, as a copy with nothing in it. */
   holds(group: string, shard: number): boolean;
 }
@@ -22,8 +24,22 @@ export interface BuildOrder {
   readonly shard: number;
 }
 
-export interface MemberOptions {
+/** How the build of one shard ended. */
+export interface BuiltShard extends BuildOrder {
+  readonly outcome: 'built' | 'skipped';
+  /** Why it was skipped. */
+  readonly reason: string | null;
+  readonly generation: bigint;
+  /** 64 bytes, or none for an empty shard. */
+  readonly root: Buffer;
+  readonly leaves: number;
+}
+
+export interface MemberBuildOptions {
   readonly signal?: AbortSignal | undefined;
+  /** Build unchanged shards too. */
+  readonly force?: boolean | undefined;
+  readonly onBuilt?: ((built: BuiltShard) => void | Promise<void>) | undefined;
   /** Told how far a build is, for people. */
   readonly onProgress?: ((text: string) => void) | undefined;
 }
@@ -38,7 +54,7 @@ export interface Member {
   offer(signal?: AbortSignal): Promise<Offer>;
   copy(group: string, shard: number): ShardCopy;
   /** Builds the trees of shards that changed since their last; does nothing where trees are not ours to build. */
-  build(orders: readonly BuildOrder[], options?: MemberOptions): Promise<void>;
+  build(orders: readonly BuildOrder[], options?: MemberBuildOptions): Promise<void>;
 }
 
 /** A member that could not be asked, and why. */

@@ -4,7 +4,7 @@ import type { CodedError } from '../lib/coded-error.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
 import { LocalShardCopy } from '../shard-copy/local-shard-copy.ts';
 import type { TreeBuilder } from '../tree/tree-builder.ts';
-import type { BuildOrder, Member, MemberOptions, Offer, OfferedGroup } from './member.ts';
+import type { BuildOrder, Member, MemberBuildOptions, Offer, OfferedGroup } from './member.ts';
 
 export interface RootMemberOptions {
   readonly root: string;
@@ -33,7 +33,8 @@ export class RootMember implements Member {
       if (settings === null) continue;
       groups.push({ group, shards: settings.shards, offered: Array.from({ length: settings.shards }, (_, shard) => shard) });
     }
-    return { groups, holds: () => true };
+    // A local tree is opened where it is compared; nothing is saved by asking for it here.
+    return { groups, tree: () => null, holds: () => true };
   }
 
   copy(group: string, shard: number): LocalShardCopy {
@@ -41,19 +42,22 @@ export class RootMember implements Member {
     return new LocalShardCopy({ root, group, shard, clock, onDamage });
   }
 
-  async build(orders: readonly BuildOrder[], { signal, onProgress }: MemberOptions = {}): Promise<void> {
+  async build(orders: readonly BuildOrder[], options: MemberBuildOptions = {}): Promise<void> {
     const { root, builder, onDamage } = this.#options;
+    const { signal, force = false, onProgress, onBuilt } = options;
     for (const { group, shard } of orders) {
       const settings = await readGroupSettings(root, group);
       // An absent group is a copy with nothing in it: there is nothing to build yet.
       if (settings === null) continue;
-      await builder.build({
+      const { outcome, reason, generation, leaves, root: digest } = await builder.build({
         identity: { root, group, shard },
         settings,
+        force,
         signal,
         onDamage,
         onProgress: ({ phase, done, total }) => onProgress?.(`building ${root} ${group}/${shard}: ${phase} ${done} of ${total}`),
       });
+      await onBuilt?.({ group, shard, outcome, reason, generation, root: digest, leaves });
     }
   }
 }

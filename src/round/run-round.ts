@@ -8,6 +8,7 @@ import { throwIfAborted } from '../lib/event-loop.ts';
 import { carryOutPlanFile, type RepairOptions, repairShards } from '../repair/repair-shards.ts';
 import { combineReports, noCounts, type RepairReport, type ShardReport } from '../repair/report.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
+import { listedEqual } from './listed-equal.ts';
 import { type AskedMember, matchMembers, type Narrowing } from './match-members.ts';
 import type { BuildOrder, LostMember, Member } from './member.ts';
 
@@ -37,37 +38,47 @@ export interface RoundReport {
 
 /** Runs a round over `members`. Throws `fuse` before anything changes, `cancelled`, and what matching throws. */
 export async function runRound(members: readonly Member[], options: RoundOptions): Promise<RoundReport> {
-  const { asked, lost } = await askMembers(members, options);
-  const reached = new Map(asked.map((one) => [one.member.place, one]));
+  const lost: LostMember[] = [];
+  let asked = await askMembers(members, lost, options);
   if (asked.length === 0) return roundReport(members, [], lost, options);
   const present = matchMembers(asked, options.narrowing ?? {}).map(shardPlaces);
-  await buildTrees(reached, lost, present, options);
-  let reports: ShardReport[] = [];
-  let targets = matchMembers([...reached.values()], options.narrowing ?? {});
+  asked = await buildTrees(asked, lost, present, options);
+  // Listed once more, now of fresh trees: one round trip tells which shards agree, however many there are.
+  asked = await askMembers(asked.map(({ member }) => member), lost, options);
+  const reports: ShardReport[] = [];
+  let targets = asked.length === 0 ? [] : matchMembers(asked, options.narrowing ?? {});
+  targets = targets.filter((target) => {
+    const equal = options.planPath === undefined ? listedEqual(target, asked) : null;
+    if (equal !== null) reports.push(equal);
+    return equal === null;
+  });
   // Bounded by the members: every further turn is without one that was lost.
   while (targets.length > 0) {
-    const report = await repairTargets(targets, options);
-    const gone = lostPlaces(report.shards, reached);
-    reports = [...reports, ...report.shards.filter((shard) => !isLost(shard, gone))];
-    targets = targets.filter((target) => report.shards.some((shard) => sameShard(shard, target) && isLost(shard, gone)));
-    for (const [place, error] of gone) {
-      const member = reached.get(place)?.member;
-      if (member !== undefined) lost.push({ member, error });
-      reached.delete(place);
-    }
-    targets = targets.map((target) => ({ ...target, copies: target.copies.filter(({ place }) => reached.has(place)) }));
+    const { shards } = await repairTargets(targets, options);
+    const gone = lostPlaces(shards, asked);
+    reports.push(...shards.filter((shard) => !isLost(shard, gone)));
+    lost.push(...asked.flatMap(({ member }) => lostMember(member, gone)));
+    asked = asked.filter(({ member }) => !gone.has(member.place));
+    targets = targets
+      .filter((target) => shards.some((shard) => sameShard(shard, target) && isLost(shard, gone)))
+      .map((target) => ({ ...target, copies: target.copies.filter(({ place }) => !gone.has(place)) }));
   }
-  await buildTrees(reached, lost, reports.filter(({ changed }) => changed > 0).map(shardPlaces), options);
+  await buildTrees(asked, lost, reports.filter(({ changed }) => changed > 0).map(shardPlaces), options);
   return roundReport(members, reports, lost, options);
 }
 
-/** Asks all members at once what they have; who does not answer is lost. */
+function lostMember(member: Member, gone: ReadonlyMap<string, CodedError>): LostMember[] {
+  const error = gone.get(member.place);
+  return error === undefined ? [] : [{ member, error }];
+}
+
+/** Asks all members at once what they have; who does not answer is added to `lost`. */
 export async function askMembers(
   members: readonly Member[],
+  lost: LostMember[],
   { signal, onStep }: Pick<RoundOptions, 'signal' | 'onStep'>,
-): Promise<{ asked: AskedMember[]; lost: LostMember[] }> {
+): Promise<AskedMember[]> {
   onStep?.(`asking ${members.length} places`);
-  const lost: LostMember[] = [];
   const offers = await Promise.all(
     members.map(async (member) => {
       try {
@@ -79,7 +90,7 @@ export async function askMembers(
       }
     }),
   );
-  return { asked: offers.flat(), lost };
+  return offers.flat();
 }
 
 /** A shard and the places that have a copy of it. */
@@ -91,26 +102,27 @@ function shardPlaces(shard: BuildOrder & { readonly copies: readonly { readonly 
   return { group: shard.group, shard: shard.shard, places: shard.copies.map(({ place }) => place) };
 }
 
-/** Who cannot build what changed is lost to this round: its stale tree would be compared. */
+/** Builds what changed and returns who could; who could not is lost to this round, for its tree would be of then. */
 async function buildTrees(
-  reached: Map<string, AskedMember>,
+  asked: readonly AskedMember[],
   lost: LostMember[],
   shards: readonly ShardPlaces[],
   { signal, onStep }: RoundOptions,
-): Promise<void> {
-  await Promise.all(
-    [...reached.values()].map(async ({ member }) => {
-      const orders = shards.filter(({ places }) => places.includes(member.place));
-      if (orders.length === 0) return;
+): Promise<AskedMember[]> {
+  const built = await Promise.all(
+    asked.map(async (one) => {
+      const orders = shards.filter(({ places }) => places.includes(one.member.place));
       try {
-        await member.build(orders, { signal, onProgress: onStep });
+        if (orders.length > 0) await one.member.build(orders, { signal, onProgress: onStep });
+        return [one];
       } catch (error) {
         throwIfAborted(signal);
-        lost.push({ member, error: CodedError.from(error) });
-        reached.delete(member.place);
+        lost.push({ member: one.member, error: CodedError.from(error) });
+        return [];
       }
     }),
   );
+  return built.flat();
 }
 
 function repairTargets(targets: readonly ShardCopies[], options: RoundOptions): Promise<RepairReport> {
@@ -120,16 +132,13 @@ function repairTargets(targets: readonly ShardCopies[], options: RoundOptions): 
   return repairShards(targets, options);
 }
 
-/** Places whose failure kept a whole shard from being repaired. */
-function lostPlaces(
-  shards: readonly ShardReport[],
-  reached: ReadonlyMap<string, AskedMember>,
-): Map<string, CodedError> {
+/** Places that cannot be reached any more and whose failure kept a whole shard from being repaired. */
+function lostPlaces(shards: readonly ShardReport[], asked: readonly AskedMember[]): Map<string, CodedError> {
   const gone = new Map<string, CodedError>();
   for (const { outcome, error } of shards) {
     const place = error?.details['place'];
-    if (outcome !== 'failed' || error === null || typeof place !== 'string' || !reached.has(place)) continue;
-    gone.set(place, error);
+    if (outcome !== 'failed' || error === null || typeof place !== 'string') continue;
+    if (asked.some(({ member }) => member.place === place)) gone.set(place, error);
   }
   return gone;
 }

@@ -24,8 +24,10 @@ export class TreeFileMember implements Member {
 
   async offer(): Promise<Offer> {
     await using view = await this.#options.openView();
-    const { group, shard, shards } = view.description;
+    const { description } = view;
+    const { group, shard, shards } = description;
     return {
+      tree: (...asked) => (this.#options.tellsShard && asked[0] === group && asked[1] === shard ? description : null),
       groups: [{ group, shards, offered: this.#options.tellsShard ? [shard] : null }],
       // It is of its own shard only; of others it says nothing.
       holds: () => false,

@@ -1,0 +1,46 @@
+/** Options of verbs over a whole cluster: places by name, or all of a nodes file. */
+import { CodedError } from '../lib/coded-error.ts';
+import { readNodesFile } from '../peer/nodes-file.ts';
+import { PeerClient } from '../peer/peer-client.ts';
+import { TlsFiles } from '../peer/tls.ts';
+import type { Member } from '../round/member.ts';
+import { PeerMember } from '../round/peer-member.ts';
+import type { Command, CommandContext } from './command.ts';
+import { addPlaceOptions, type PlaceOptions, withPlaces } from './place-options.ts';
+
+export interface MemberOptions extends PlaceOptions {
+  readonly nodes?: string;
+}
+
+/** Adds the options of places and `--nodes`. */
+export function addMemberOptions(command: Command): Command {
+  return addPlaceOptions(command).option('--nodes <file>', 'nodes file: all replicas it lists take part');
+}
+
+/** Runs `work` over the named places and the nodes of the file, and closes them. */
+export function withMembers<Result>(
+  context: CommandContext,
+  names: readonly string[],
+  options: MemberOptions,
+  work: (members: readonly Member[]) => Promise<Result>,
+): Promise<Result> {
+  if (names.length === 0 && options.nodes === undefined) {
+    throw new CodedError('bad-argument', 'name the places, or a nodes file with --nodes', { field: 'places' });
+  }
+  return withPlaces(context, names, options, async (places) => {
+    using opened = new DisposableStack();
+    const members: Member[] = [...places];
+    const nodes = options.nodes === undefined ? [] : await readNodesFile(options.nodes);
+    for (const { grpcAddress, tlsEnabled, caCertPath } of nodes) {
+      if (members.some(({ place }) => place === grpcAddress)) continue;
+      const tls = tlsEnabled ? new TlsFiles({ ...clientCertificate(options), ...(caCertPath && { caPath: caCertPath }) }) : null;
+      const client = new PeerClient({ place: grpcAddress, clock: context.clock, ...(tls && { tls }) });
+      members.push(opened.use(new PeerMember(client)));
+    }
+    return await work(members);
+  });
+}
+
+function clientCertificate({ tlsCert, tlsKey }: PlaceOptions): { certPath?: string; keyPath?: string } {
+  return { ...(tlsCert !== undefined && { certPath: tlsCert }), ...(tlsKey !== undefined && { keyPath: tlsKey }) };
+}
