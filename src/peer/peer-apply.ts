@@ -15,7 +15,7 @@ import { toWireSettings } from './wire-tree.ts';
 import { toWireVersion, versionTooLarge, wireVersionBytes } from './wire-version.ts';
 import { IdleTimer, timeoutError, withinTime } from './within-time.ts';
 
-type BatchUp = Pick<ApplyRequest, '$typeName' | 'versions'> & Partial<Pick<ApplyRequest, 'start'>>;
+type BatchUp = Pick<ApplyRequest, '$typeName' | 'versions' | 'batch'> & Partial<Pick<ApplyRequest, 'start'>>;
 
 /** A batch that waits for its answer. */
 interface Waiting {
@@ -56,6 +56,7 @@ export class PeerApplySession implements ApplySession {
   readonly #sent: Waiting[] = [];
   readonly #unanswered: IdleTimer;
   readonly #keepAlive: IdleTimer;
+  #batches = 0;
   #failure: CodedError | null = null;
   #reading: Promise<void> = Promise.resolve();
   #disposed = false;
@@ -158,6 +159,9 @@ export class PeerApplySession implements ApplySession {
     const waiting = this.#calls.get(message);
     if (waiting === undefined) return;
     this.#calls.delete(message);
+    // Numbered as they leave: one that was cancelled before leaves no gap.
+    this.#batches++;
+    message.batch = this.#batches;
     this.#sent.push(waiting);
     if (this.#sent.length === 1) this.#unanswered.start();
   }
@@ -174,12 +178,13 @@ export class PeerApplySession implements ApplySession {
     }
   }
 
-  #answered({ results, reasons }: ApplyResponse): void {
-    const waiting = this.#sent.shift();
-    if (waiting === undefined) throw this.#connection.wrong('results of a batch that was not sent');
-    this.#queue.nudge();
-    if (this.#sent.length > 0) this.#unanswered.start();
-    else this.#unanswered.stop();
+  #answered({ batch, results, reasons }: ApplyResponse): void {
+    const [waiting] = this.#sent;
+    if (waiting === undefined || waiting.message.batch !== batch) {
+      throw this.#connection.wrong(
+        `results of batch ${batch} where ${waiting?.message.batch ?? 'none'} was due`,
+      );
+    }
     const { versions } = waiting.message;
     let reason = 0;
     const told = Array.from(results, (code): ApplyResult | null => {
@@ -191,12 +196,14 @@ export class PeerApplySession implements ApplySession {
     });
     const known = told.filter((result) => result !== null);
     if (known.length !== versions.length || told.length !== versions.length || reason !== reasons.length) {
-      // Back in line, so that its caller learns too.
-      this.#sent.unshift(waiting);
       throw this.#connection.wrong(
         `${told.length} results and ${reasons.length} reasons for ${versions.length} versions`,
       );
     }
+    this.#sent.shift();
+    if (this.#sent.length > 0) this.#unanswered.start();
+    else if (!this.#disposed) this.#unanswered.stop();
+    this.#queue.nudge();
     waiting.answered.resolve(known);
   }
 
@@ -215,5 +222,5 @@ export class PeerApplySession implements ApplySession {
 }
 
 function batchUp(versions: ApplyRequest['versions']): BatchUp {
-  return { $typeName: 'tallystick.v1.ApplyRequest', versions };
+  return { $typeName: 'tallystick.v1.ApplyRequest', versions, batch: 0 };
 }

@@ -2,23 +2,20 @@
  * The connection to one peer: opened when first needed, again when it broke or its certificates changed, shared
  * by all calls. Gives every call its ceilings, its deadline and errors that name the peer.
  */
-import type { ClientHttp2Session, ClientHttp2Stream, OutgoingHttpHeaders } from 'node:http2';
 import { type CallOptions, type Client, createClient } from '@connectrpc/connect';
-import { compressionGzip, createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
+import { compressionGzip, createGrpcTransport } from '@connectrpc/connect-node';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { Health } from './generated/grpc/health/v1/health_pb.ts';
 import { ShardService } from './generated/tallystick/v1/shard_pb.ts';
-import type { TlsFiles, TlsMaterial } from './tls.ts';
+import { PeerSessions } from './peer-sessions.ts';
+import type { TlsFiles } from './tls.ts';
 import { fromWireError } from './wire-error.ts';
 import {
   defaultWireDeadlines,
   defaultWireLimits,
   runIdHeader,
-  sessionMemoryMb,
-  sessionWindowBytes,
-  streamWindowBytes,
   type WireDeadlines,
   type WireLimits,
 } from './wire-limits.ts';
@@ -38,13 +35,6 @@ export interface PeerConnectionOptions {
   readonly compression?: boolean;
 }
 
-/** A silent connection with open calls is asked for a sign of life this often. */
-const pingIntervalMs = 20_000;
-const pingTimeoutMs = 15_000;
-
-/** A connection without calls is closed after this long; below a server's 2 minutes. */
-const connectionIdleMs = 90_000;
-
 export interface StreamStep {
   /** Names the step in a `timeout`. */
   readonly step: string;
@@ -60,7 +50,7 @@ export class PeerConnection implements Disposable {
   readonly deadlines: WireDeadlines;
   readonly shards: Client<typeof ShardService>;
   readonly health: Client<typeof Health>;
-  readonly #sessions: ReloadingSessions;
+  readonly #sessions: PeerSessions;
   readonly #headers: Record<string, string>;
 
   constructor(options: PeerConnectionOptions) {
@@ -71,7 +61,7 @@ export class PeerConnection implements Disposable {
     this.deadlines = { ...defaultWireDeadlines, ...options.deadlines };
     this.#headers = runId === undefined ? {} : { [runIdHeader]: runId };
     const baseUrl = urlOf(place, tls !== undefined);
-    this.#sessions = new ReloadingSessions(baseUrl, tls);
+    this.#sessions = new PeerSessions(baseUrl, tls);
     const transport = createGrpcTransport({
       baseUrl,
       sessionManager: this.#sessions,
@@ -145,7 +135,11 @@ export class PeerConnection implements Disposable {
 
   /** A failure of a call as a coded error that names the peer; a cancelled run stays what it is. */
   error(error: unknown, signal?: AbortSignal): CodedError {
-    return signal?.aborted ? CodedError.from(signal.reason) : fromWireError(error, this.place);
+    if (signal?.aborted) return CodedError.from(signal.reason);
+    const coded = fromWireError(error, this.place);
+    // A connection over which nothing comes any more may be dead without knowing; the next call opens another.
+    if (coded.code === 'timeout') this.#sessions.renew();
+    return coded;
   }
 
   /** What the peer sent cannot be; to be thrown. */
@@ -169,63 +163,4 @@ function urlOf(place: string, encrypted: boolean): string {
     });
   }
   return new URL(url).origin;
-}
-
-/** Connections as the transport wants them, a new one whenever the certificates changed. */
-class ReloadingSessions {
-  readonly authority: string;
-  readonly #tls: TlsFiles | undefined;
-  readonly #widened = new WeakSet<ClientHttp2Session>();
-  #material: TlsMaterial | null = null;
-  #current: Http2SessionManager | null = null;
-
-  constructor(authority: string, tls: TlsFiles | undefined) {
-    this.authority = authority;
-    this.#tls = tls;
-  }
-
-  async request(
-    method: string,
-    path: string,
-    headers: OutgoingHttpHeaders,
-    options: object,
-  ): Promise<ClientHttp2Stream> {
-    const stream = await this.#manager().request(method, path, headers, options);
-    const { session } = stream;
-    if (
-      session !== undefined &&
-      'setLocalWindowSize' in session &&
-      !this.#widened.has(session as ClientHttp2Session)
-    ) {
-      this.#widened.add(session as ClientHttp2Session);
-      (session as ClientHttp2Session).setLocalWindowSize(sessionWindowBytes);
-    }
-    return stream;
-  }
-
-  notifyResponseByteRead(stream: ClientHttp2Stream): void {
-    this.#current?.notifyResponseByteRead(stream);
-  }
-
-  close(): void {
-    this.#current?.abort();
-    this.#current = null;
-  }
-
-  // The connection before goes on with its calls and closes when it is idle.
-  #manager(): Http2SessionManager {
-    const material = this.#tls?.load() ?? null;
-    if (this.#current !== null && material === this.#material) return this.#current;
-    this.#material = material;
-    this.#current = new Http2SessionManager(
-      this.authority,
-      { pingIntervalMs, pingTimeoutMs, idleConnectionTimeoutMs: connectionIdleMs },
-      {
-        maxSessionMemory: sessionMemoryMb,
-        settings: { initialWindowSize: streamWindowBytes, enablePush: false },
-        ...material,
-      },
-    );
-    return this.#current;
-  }
 }

@@ -88,6 +88,7 @@ export async function* serveApply(
   const copy = await provider.copy(start.group, start.shard, settings);
   await using session = await copy.openApply({ settings, confirmed, signal: call.signal });
   yield create(ApplyResponseSchema);
+  let batches = 0;
   yield* answerInOrder({
     ahead: applyBatchesAheadMax,
     // An empty message only says that its sender is still there.
@@ -98,7 +99,12 @@ export async function* serveApply(
       }
     },
     waitForPeer: (reading) => call.hear('the next batch of an apply', reading),
-    work: async (request) => encodeResults(await session.apply(readBatch(request), call.signal)),
+    work: async (request) => {
+      batches++;
+      const { batch } = request;
+      if (batch !== batches) throw badMessage(`batch ${batch} where ${batches} was due`);
+      return encodeResults(batch, await session.apply(readBatch(request), call.signal));
+    },
   });
 }
 
@@ -131,8 +137,9 @@ function readBatch({ start, versions }: ApplyRequest): StoredVersion[] {
 
 const resultBytes = { applied: 0, kept: 1, refused: 2 } as const;
 
-function encodeResults(results: readonly ApplyResult[]): ApplyResponse {
+function encodeResults(batch: number, results: readonly ApplyResult[]): ApplyResponse {
   return create(ApplyResponseSchema, {
+    batch,
     results: Uint8Array.from(results, ({ result }) => resultBytes[result]),
     reasons: results.flatMap((result) =>
       result.result === 'refused' ? [result.reason.slice(0, reasonLengthMax).toWellFormed()] : [],

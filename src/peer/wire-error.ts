@@ -72,10 +72,7 @@ export function fromWireError(error: unknown, place: string): CodedError {
   }
   if (error.isWireError) return fromStatus(error, place);
   const broken = fromBrokenCall(error);
-  const what =
-    broken.code === 'unreachable'
-      ? `${place} cannot be reached, or broke off`
-      : `${place} sent what cannot be read`;
+  const what = broken.code === 'bad-message' ? `${place} sent what cannot be read` : `no answer of ${place}`;
   return new CodedError(broken.code, `${what}: ${error.rawMessage}`, { place }, { cause: error });
 }
 
@@ -101,6 +98,7 @@ function codeOfStatus(status: Code): ErrorCode {
       return 'too-large';
     case Code.InvalidArgument:
     case Code.OutOfRange:
+    case Code.Internal:
       return 'bad-message';
     default:
       return 'unreachable';
@@ -113,6 +111,9 @@ function fromBrokenCall(error: ConnectError): CodedError {
   if (error.cause instanceof CodedError) return error.cause;
   if (error.code === Code.ResourceExhausted)
     return new CodedError('too-large', error.rawMessage, {}, because);
+  if (/ENHANCE_YOUR_CALM|REFUSED_STREAM/.test(error.rawMessage)) {
+    return new CodedError('busy', error.rawMessage, {}, because);
+  }
   const unreadable =
     error.code === Code.InvalidArgument ||
     /^(protocol error|parse |unsupported content|illegal|premature|invalid|cannot decode|unexpected response)/i.test(

@@ -49,11 +49,11 @@ export const sessionWindowBytes = 8 * 1024 * 1024;
 /** Memory Node.js lets one HTTP/2 connection hold, in MB: windows in both directions and messages being written. */
 export const sessionMemoryMb = 64;
 
-/** Calls one connection may have open: a round runs a few shards at once, each with at most three calls. */
-export const callsPerSessionMax = 64;
-
-/** Calls a server works on at once; each may hold two messages. */
+/** Calls a server works on at once: a round runs a few shards at once, each with at most three calls; one may hold two messages. */
 export const callsMax = 128;
+
+/** Calls one connection may have open; above what is worked on, so that the rest hear `busy` and not of a broken stream. */
+export const callsPerSessionMax = 512;
 
 /** Connections a server keeps: every peer has one or two. */
 export const sessionsMax = 256;
