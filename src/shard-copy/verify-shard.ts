@@ -14,7 +14,7 @@ import { type Damage, entityText, verifyIndex } from '../property-index/verify-i
 import { yieldToEventLoop } from '../lib/event-loop.ts';
 import { TreeDirectory } from '../tree/tree-directory.ts';
 import type { TreeReader } from '../tree/tree-reader.ts';
-import { type Leaf } from './shard-copy.ts';
+import type { Leaf } from './shard-copy.ts';
 import { TreeView } from './tree-view.ts';
 import { damageOf, verifyView } from './verify-view.ts';
 
@@ -147,7 +147,10 @@ class CrossCheck {
 
   #checkLeaf({ key, revision, deleteTime, digest }: Leaf): void {
     const version = this.#index.get(key);
-    if (version === null) return this.#wrong(key, 'it is a leaf of the tree and absent from the index');
+    if (version === null) {
+      this.#wrong(key, 'it is a leaf of the tree and absent from the index');
+      return;
+    }
     if (revision === null || deleteTime === null) return;
     const order = compareVersions(version, { revision, deleteTime, digest });
     if (order < 0) {
