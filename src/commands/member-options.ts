@@ -1,6 +1,6 @@
 /** Options of verbs over a whole cluster: places by name, or all of a nodes file. */
 import { CodedError } from '../lib/coded-error.ts';
-import { readNodesFile } from '../peer/nodes-file.ts';
+import { NodesFile } from '../peer/nodes-file.ts';
 import { PeerClient } from '../peer/peer-client.ts';
 import { TlsFiles } from '../peer/tls.ts';
 import type { Member } from '../round/member.ts';
@@ -30,7 +30,7 @@ export function withMembers<Result>(
   return withPlaces(context, names, options, async (places) => {
     using opened = new DisposableStack();
     const members: Member[] = [...places];
-    const nodes = options.nodes === undefined ? [] : await readNodesFile(options.nodes);
+    const nodes = options.nodes === undefined ? [] : new NodesFile(options.nodes).read();
     for (const { grpcAddress, tlsEnabled, caCertPath } of nodes) {
       if (members.some(({ place }) => place === grpcAddress)) continue;
       const tls = tlsEnabled ? new TlsFiles({ ...clientCertificate(options), ...(caCertPath && { caPath: caCertPath }) }) : null;

@@ -11,11 +11,11 @@ import { openIndex, type ShardIdentity } from './schema.ts';
 /** Bytes of a packed leaf before its key. */
 export const packedLeafHeadBytes = 4;
 
-/** Rows of a page: enough that a query costs little per row, few enough that a page of the largest keys stays below 20 MiB. */
+/** Rows of a page: enough that a query costs little per row, few enough that a page of the largest keys stays below 40 MiB. */
 const pageRows = 2_048;
 
-/** Rows of a page with their values: a page of the largest values stays bounded. */
-const sourcePageRows = 256;
+/** Rows of a page with their values: of the largest values, 1 MiB each, a page is 64 MiB. */
+const sourcePageRows = 64;
 
 interface PackedRow {
   readonly packed: Buffer | null;

@@ -19,6 +19,8 @@ export class RootMember implements Member {
   readonly name = null;
   readonly kind = 'root';
   readonly #options: RootMemberOptions;
+  /** Trees are built here, so this is no mere comparison. */
+  #built = false;
 
   constructor(options: RootMemberOptions) {
     this.place = options.root;
@@ -39,12 +41,13 @@ export class RootMember implements Member {
 
   copy(group: string, shard: number): LocalShardCopy {
     const { root, clock, onDamage } = this.#options;
-    return new LocalShardCopy({ root, group, shard, clock, onDamage });
+    return new LocalShardCopy({ root, group, shard, clock, onDamage, mayBuild: this.#built });
   }
 
   async build(orders: readonly BuildOrder[], options: MemberBuildOptions = {}): Promise<void> {
     const { root, builder, onDamage } = this.#options;
     const { signal, force = false, onProgress, onBuilt } = options;
+    this.#built = true;
     for (const { group, shard } of orders) {
       const settings = await readGroupSettings(root, group);
       // An absent group is a copy with nothing in it: there is nothing to build yet.

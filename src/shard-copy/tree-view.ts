@@ -2,6 +2,7 @@
 import type { LeafPage, ShardView, SlotSummary, ViewDescription } from './shard-copy.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
+import type { SlotRecord } from '../tree/tree-format.ts';
 import type { TreeReader } from '../tree/tree-reader.ts';
 
 /** Slot summaries of a page. */
@@ -10,10 +11,12 @@ const slotsPerPage = 1_024;
 export class TreeView implements ShardView {
   readonly description: ViewDescription;
   readonly #reader: TreeReader;
+  readonly #onDamage: (error: CodedError) => Promise<void>;
 
-  /** Takes over the reader. `stale`: the index has moved on since the tree. */
-  constructor(reader: TreeReader, stale: boolean) {
+  /** Takes over the reader. `stale`: the index has moved on since the tree; `onDamage` is told before damage is thrown. */
+  constructor(reader: TreeReader, stale: boolean, onDamage = async (_error: CodedError): Promise<void> => {}) {
     this.#reader = reader;
+    this.#onDamage = onDamage;
     const { header, root } = reader;
     this.description = {
       group: header.group,
@@ -33,7 +36,7 @@ export class TreeView implements ShardView {
 
   async *slots(signal?: AbortSignal): AsyncGenerator<readonly SlotSummary[]> {
     throwIfAborted(signal);
-    const records = await this.#reader.slots();
+    const records = await this.#records();
     for (let start = 0; start < records.length; start += slotsPerPage) {
       throwIfAborted(signal);
       const page = records.slice(start, start + slotsPerPage);
@@ -42,11 +45,29 @@ export class TreeView implements ShardView {
   }
 
   async *leaves(slots: readonly number[], signal?: AbortSignal): AsyncGenerator<LeafPage> {
-    const records = new Map((await this.#reader.slots()).map((record) => [record.slot, record]));
+    const records = new Map((await this.#records()).map((record) => [record.slot, record]));
     for (const slot of slots) {
       const record = records.get(slot);
       if (record === undefined) continue;
-      for await (const leaves of this.#reader.leavesOf(record, signal)) yield { slot, leaves };
+      const pages = this.#reader.leavesOf(record, signal);
+      for (;;) {
+        const page = await this.#telling(pages.next());
+        if (page.done) break;
+        yield { slot, leaves: page.value };
+      }
+    }
+  }
+
+  #records(): Promise<readonly SlotRecord[]> {
+    return this.#telling(this.#reader.slots());
+  }
+
+  async #telling<Result>(reading: Promise<Result>): Promise<Result> {
+    try {
+      return await reading;
+    } catch (error) {
+      if (error instanceof CodedError && error.code === 'damaged-file') await this.#onDamage(error);
+      throw error;
     }
   }
 

@@ -77,6 +77,7 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
   // An emptied shard has no index: it is made anew, empty, and so is its tree.
   await createIndex(identity, options.settings);
   using snapshot = new Snapshot(identity);
+  checkSettings(snapshot, options.settings);
   await using newest = await directory.openNewest();
   if (newest !== null && options.force !== true && isCurrent(newest, snapshot, options.settings)) {
     // A build may have died between publishing and collecting.
@@ -90,6 +91,16 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
   await directory.publish(temporary, generation);
   await directory.collect();
   return { outcome: 'built', reason: null, generation, root, leaves: snapshot.totals.leaves, setAside };
+}
+
+// A database put back from other data, or under another settings file, would make a tree of properties that are not this shard's.
+function checkSettings({ path, shards, spelling }: Snapshot, settings: GroupSettings): void {
+  if (shards === settings.shards && spelling === settings.spelling) return;
+  throw new CodedError(
+    'damaged-database',
+    `database ${path} is of ${shards} shards spelled ${spelling}, its group of ${settings.shards} spelled ${settings.spelling}`,
+    { path },
+  );
 }
 
 // Who waited finds the other's tree current, as a rule, and skips.

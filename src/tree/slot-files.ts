@@ -7,6 +7,7 @@
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { assert } from '../lib/assert.ts';
+import { CodedError } from '../lib/coded-error.ts';
 import { packedLeafHeadBytes } from '../property-index/snapshot.ts';
 import { packedVersionBytes } from '../property/version.ts';
 import { blockHeadBytes, blockPayloadBytesMax, encodeBlockHead } from './tree-format.ts';
@@ -59,9 +60,10 @@ export class SlotFiles {
       const slot = (((packed[position] as number) << 8) | (packed[position + 1] as number)) & this.#slotMask;
       const keyBytes = ((packed[position + 2] as number) << 8) | (packed[position + 3] as number);
       const end = position + packedLeafHeadBytes + keyBytes + packedVersionBytes;
+      // SQLite has no page checksums: a damaged length is found here.
+      if (end > packed.length) throw new CodedError('damaged-database', 'the property index holds a leaf of a wrong length');
       this.#append(slot, packed, position + 2, end);
       position = end;
-      assert(position <= packed.length, 'a page ends with a whole leaf');
     }
     return added;
   }

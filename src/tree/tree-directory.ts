@@ -84,9 +84,15 @@ export class TreeDirectory {
     }
   }
 
-  /** Renames a damaged file out of the way. Call with the build lock held. */
+  /** Renames a damaged file out of the way, so that the next build makes a tree although the index has not changed. */
   async setAside(path: string): Promise<void> {
-    await rename(path, `${path}${damagedSuffix}`);
+    try {
+      await rename(path, `${path}${damagedSuffix}`);
+    } catch (error) {
+      // Somebody else set it aside, or collected it.
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+      throw error;
+    }
     await fsyncDirectory(this.path);
   }
 
