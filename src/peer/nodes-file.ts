@@ -1,95 +1,198 @@
 /**
- * The nodes file: which peers there are, in the shape of BanyanDB's file discovery (`nodes:` a list of `name`,
- * `grpc_address`, `tls_enabled`, `ca_cert_path`), so that one file serves both. Faults are told with their line.
+ * The nodes file: which peers there are, in BanyanDB's shape (`nodes:` a list of `name`, `grpc_address`,
+ * `tls_enabled`, `ca_cert_path`), so that one file serves both. Every problem of a file is told at once, with line
+ * and field; a file that changed is read again, and one that changed for the worse leaves the nodes as they were.
  */
-import { readFile } from 'node:fs/promises';
+import { readFileSync, statSync } from 'node:fs';
 import { CodedError } from '../lib/coded-error.ts';
-import { parseYaml } from '../lib/yaml.ts';
+import { parseYamlTree, type YamlTree } from '../lib/yaml-tree.ts';
 
-/** Nodes of one file: a cluster of more would be watched in parts. */
-export const nodesMax = 1_000;
-
-export interface ListedNode {
+export interface PeerNode {
   readonly name: string;
   /** HOST:PORT. */
   readonly grpcAddress: string;
   readonly tlsEnabled: boolean;
-  /** PEM file that signs the node's certificate; null for the system's. */
+  /** PEM file of who signs the node's certificate; null to trust the system's. */
   readonly caCertPath: string | null;
 }
 
-interface NodeProblem {
-  readonly file: string;
+export interface NodesFileProblem {
+  /** From 1. */
   readonly line: number;
+  /** Such as `nodes[2].grpc_address`. */
   readonly field: string;
   readonly value: unknown;
   readonly message: string;
 }
 
-const members: readonly string[] = ['name', 'grpc_address', 'tls_enabled', 'ca_cert_path'];
+/** Nodes in a file: far more replicas than a shard has. */
+export const nodesMax = 1_000;
 
-/** Reads a nodes file. Throws `not-found`, or `bad-settings` with every problem. */
-export async function readNodesFile(path: string): Promise<ListedNode[]> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new CodedError('not-found', `nodes file ${path} cannot be read`, { path }, { cause });
-  });
-  return parseNodes(path, text);
+/** Bytes of a nodes file: a thousand nodes with long paths. */
+export const nodesFileBytesMax = 1024 * 1024;
+
+/** Problems told of one file. */
+const problemsMax = 100;
+
+/** Characters of a name, an address, a path. */
+const textLengthMax = 4_096;
+
+const addressPattern = /^(\[[\da-f:.%]+\]|[^\s:/?#[\]@]+):(\d{1,5})$/i;
+
+/** Reads the text of a nodes file. Throws `bad-settings` with every problem in `problems`. */
+export function parseNodes(text: string, path: string): PeerNode[] {
+  const reader = new NodesReader();
+  const nodes = reader.read(text);
+  const { problems } = reader;
+  const [first] = problems;
+  if (first === undefined) return nodes;
+  const more = problems.length > 1 ? `, and ${problems.length - 1} more` : '';
+  const message = `${path}, line ${first.line}: ${first.field === '' ? '' : `${first.field}: `}${first.message}${more}`;
+  throw new CodedError('bad-settings', message, { path, problems: problems.slice(0, problemsMax) });
 }
 
-/** Parses the text of a nodes file. Throws `bad-settings` with every problem. */
-export function parseNodes(file: string, text: string): ListedNode[] {
-  const document = parseYaml(file, text);
-  const problems: NodeProblem[] = [];
-  const problem = (field: string, value: unknown, message: string): void => {
-    problems.push({ file, line: lineOf(text, value), field, value: value ?? null, message });
-  };
-  const list = isObject(document) ? document['nodes'] : undefined;
-  if (!Array.isArray(list)) problem('nodes', list, 'a list of nodes is wanted');
-  const nodes: ListedNode[] = [];
-  for (const [position, node] of (Array.isArray(list) ? list : []).entries()) {
-    const field = `nodes[${position}]`;
-    if (position === nodesMax) problem(field, list, `at most ${nodesMax} nodes are read`);
-    if (position >= nodesMax) break;
-    if (isObject(node)) nodes.push(readNode(node, field, problem));
-    else problem(field, node, 'an object is wanted');
+class NodesReader {
+  readonly problems: NodesFileProblem[] = [];
+
+  read(text: string): PeerNode[] {
+    const tree = parseYamlTree(text);
+    if (!('kind' in tree)) {
+      for (const { line, message } of tree) this.problems.push({ line, field: '', value: null, message });
+      return [];
+    }
+    if (tree.kind !== 'map') return this.#wrong(tree, '', 'is not a mapping with `nodes`');
+    let list: YamlTree | null = null;
+    for (const { key, line, value } of tree.entries) {
+      if (key === 'nodes') list = value;
+      else this.#wrong({ line }, key, 'is no field of a nodes file');
+    }
+    if (list?.kind !== 'list') return this.#wrong(list ?? tree, 'nodes', 'is missing or is not a list');
+    if (list.items.length > nodesMax) return this.#wrong(list, 'nodes', `has more than ${nodesMax} nodes`);
+    const placed = list.items
+      .map((item, at) => this.#node(item, `nodes[${at}]`))
+      .filter((node) => node !== null);
+    this.#checkDistinct(placed);
+    return placed.map(({ node }) => node);
   }
-  for (const name of ['name', 'grpcAddress'] as const) {
+
+  #node(item: YamlTree, field: string): PlacedNode | null {
+    if (item.kind !== 'map') {
+      this.#wrong(item, field, 'is not a mapping');
+      return null;
+    }
+    const values = new Map<string, YamlTree>();
+    for (const { key, line, value } of item.entries) {
+      if (nodeFields.includes(key)) values.set(key, value);
+      else this.#wrong({ line }, `${field}.${key}`, 'is no field of a node');
+    }
+    const name = this.#text(values.get('name'), item, `${field}.name`);
+    const grpcAddress = this.#text(values.get('grpc_address'), item, `${field}.grpc_address`);
+    const port = Number(addressPattern.exec(grpcAddress)?.[2]);
+    if (grpcAddress !== '' && !(port > 0 && port < 65_536)) {
+      this.#wrong(values.get('grpc_address') ?? item, `${field}.grpc_address`, 'is not HOST:PORT');
+    }
+    const tls = values.get('tls_enabled');
+    const tlsEnabled = tls === undefined ? false : tls.kind === 'scalar' ? tls.value : null;
+    if (typeof tlsEnabled !== 'boolean')
+      this.#wrong(tls ?? item, `${field}.tls_enabled`, 'is not true or false');
+    const ca = values.get('ca_cert_path');
+    // BanyanDB's files have an empty path where there is none.
+    const absent = ca === undefined || (ca.kind === 'scalar' && (ca.value === null || ca.value === ''));
+    const caCertPath = absent ? null : this.#text(ca, item, `${field}.ca_cert_path`);
+    if (caCertPath !== null && tlsEnabled === false) {
+      this.#wrong(ca ?? item, `${field}.ca_cert_path`, 'is set where tls_enabled is not');
+    }
+    return { node: { name, grpcAddress, tlsEnabled: tlsEnabled === true, caCertPath }, values, field };
+  }
+
+  #checkDistinct(placed: readonly PlacedNode[]): void {
     const seen = new Set<string>();
-    for (const [position, node] of nodes.entries()) {
-      if (seen.has(node[name])) problem(`nodes[${position}]`, node[name], `two nodes have this ${name === 'name' ? name : 'grpc_address'}`);
-      seen.add(node[name]);
+    for (const { node, values, field } of placed) {
+      for (const [key, value] of [
+        ['name', node.name],
+        ['grpc_address', node.grpcAddress],
+      ] as const) {
+        const place = values.get(key);
+        if (place === undefined || value === '') continue;
+        if (seen.has(`${key} ${value}`)) this.#wrong(place, `${field}.${key}`, 'is that of another node too');
+        seen.add(`${key} ${value}`);
+      }
     }
   }
-  if (problems.length > 0) {
-    throw new CodedError('bad-settings', `nodes file ${file} has ${problems.length} problems`, { problems });
+
+  #text(tree: YamlTree | undefined, parent: YamlTree, field: string): string {
+    const value = tree?.kind === 'scalar' ? tree.value : null;
+    if (typeof value === 'string' && value !== '' && value.length <= textLengthMax) return value;
+    this.#wrong(tree ?? parent, field, tree === undefined ? 'is missing' : 'is not a text');
+    return '';
   }
-  return nodes;
-}
 
-function readNode(
-  node: Record<string, unknown>,
-  field: string,
-  problem: (field: string, value: unknown, message: string) => void,
-): ListedNode {
-  for (const name of Object.keys(node)) {
-    if (!members.includes(name)) problem(`${field}.${name}`, name, 'there is no such member');
+  #wrong(place: YamlTree | { readonly line: number }, field: string, message: string): [] {
+    const value = 'kind' in place && place.kind === 'scalar' ? place.value : null;
+    this.problems.push({ line: place.line, field, value, message });
+    return [];
   }
-  const { name, grpc_address: address, tls_enabled: tls = false, ca_cert_path: ca = null } = node;
-  if (typeof name !== 'string' || name === '') problem(`${field}.name`, name, 'a text is wanted');
-  if (typeof address !== 'string' || !/^.+:\d{1,5}$/.test(address)) problem(`${field}.grpc_address`, address, 'HOST:PORT is wanted');
-  if (typeof tls !== 'boolean') problem(`${field}.tls_enabled`, tls, 'true or false is wanted');
-  if (ca !== null && typeof ca !== 'string') problem(`${field}.ca_cert_path`, ca, 'a path is wanted');
-  // BanyanDB's files have an empty path where there is none.
-  return { name: String(name), grpcAddress: String(address), tlsEnabled: tls === true, caCertPath: ca === '' || ca === null ? null : String(ca) };
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+interface PlacedNode {
+  readonly node: PeerNode;
+  readonly values: ReadonlyMap<string, YamlTree>;
+  readonly field: string;
 }
 
-/** Where a scalar stands first; 1 where it is not to be found. */
-function lineOf(text: string, value: unknown): number {
-  if (typeof value !== 'string' && typeof value !== 'number') return 1;
-  const at = text.indexOf(String(value));
-  return at < 0 ? 1 : text.slice(0, at).split('\n').length;
+const nodeFields: readonly string[] = ['name', 'grpc_address', 'tls_enabled', 'ca_cert_path'];
+
+export interface NodesFileOptions {
+  /** Told when the changed file cannot be used; the nodes read before stay. */
+  readonly onProblem?: (problem: CodedError) => void;
+}
+
+/** A nodes file as it is now. */
+export class NodesFile {
+  readonly path: string;
+  readonly #onProblem: (problem: CodedError) => void;
+  #nodes: readonly PeerNode[] | null = null;
+  #stamp = '';
+
+  constructor(path: string, { onProblem = () => undefined }: NodesFileOptions = {}) {
+    this.path = path;
+    this.#onProblem = onProblem;
+  }
+
+  /**
+   * The nodes, the same array as before where the file did not change. Throws `not-found`, `too-large`,
+   * `bad-settings`, `io` unless an earlier reading went well.
+   */
+  read(): readonly PeerNode[] {
+    let stamp = '';
+    try {
+      const { mtimeMs, size, ino } = statSync(this.path);
+      stamp = `${mtimeMs}/${size}/${ino}`;
+      if (this.#nodes !== null && stamp === this.#stamp) return this.#nodes;
+      if (size > nodesFileBytesMax) {
+        const message = `${this.path} has ${size} bytes; the ceiling is ${nodesFileBytesMax}`;
+        throw new CodedError('too-large', message, { path: this.path, ceiling: nodesFileBytesMax });
+      }
+      this.#nodes = parseNodes(readFileSync(this.path, 'utf8'), this.path);
+    } catch (error) {
+      const problem = this.#coded(error);
+      if (this.#nodes === null) throw problem;
+      // Told once for each state of the file.
+      if (stamp !== this.#stamp) this.#onProblem(problem);
+    }
+    this.#stamp = stamp;
+    return this.#nodes;
+  }
+
+  #coded(error: unknown): CodedError {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+      return new CodedError(
+        'not-found',
+        `there is no nodes file ${this.path}`,
+        { path: this.path },
+        { cause: error },
+      );
+    }
+    return CodedError.from(error);
+  }
 }

@@ -184,10 +184,9 @@ export class PeerServer implements AsyncDisposable {
   #adopt(session: ServerHttp2Session): void {
     this.#sessions.add(session);
     session.setLocalWindowSize(sessionWindowBytes);
-    const { socket } = session;
-    if ('getPeerCertificate' in socket) {
-      const certificate = (socket as TLSSocket).getPeerCertificate();
-      this.#names.set(session, certificate === undefined ? [] : certificateNames(certificate));
+    if (session.encrypted) {
+      const certificate = (session.socket as TLSSocket).getPeerCertificate();
+      this.#names.set(session, certificateNames(certificate));
     }
     session.setTimeout(sessionIdleMs, () => session.close());
     session.once('close', () => this.#sessions.delete(session));

@@ -1,0 +1,56 @@
+/** Peers from DNS: the SRV records of a name, each a host and a port, in an order that does not change by itself. */
+import { resolveSrv } from 'node:dns/promises';
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { nodesMax, type PeerNode } from './nodes-file.ts';
+import { withinTime } from './within-time.ts';
+
+export interface SrvRecord {
+  readonly name: string;
+  readonly port: number;
+}
+
+export interface DnsNodesOptions {
+  readonly clock: Clock;
+  /** Whether and how the peers are spoken to encrypted. */
+  readonly tls?: Pick<PeerNode, 'tlsEnabled' | 'caCertPath'>;
+  readonly resolve?: (name: string) => Promise<readonly SrvRecord[]>;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+const lookupMs = 10_000;
+
+/** The peers `name` stands for; their addresses are their names. Throws `not-found`, `unreachable`, `timeout`, `too-large`. */
+export async function lookUpNodes(name: string, options: DnsNodesOptions): Promise<PeerNode[]> {
+  const { clock, resolve = resolveSrv, timeoutMs = lookupMs, signal, tls } = options;
+  let records: readonly SrvRecord[];
+  try {
+    records = await withinTime(resolve(name), { clock, step: `looking up ${name}`, timeoutMs, signal });
+  } catch (error) {
+    throw lookupError(name, error);
+  }
+  if (records.length > nodesMax) {
+    const message = `${name} stands for ${records.length} peers; the ceiling is ${nodesMax}`;
+    throw new CodedError('too-large', message, { name, ceiling: nodesMax });
+  }
+  const addresses = new Set(records.map((record) => `${record.name.replace(/\.$/, '')}:${record.port}`));
+  return [...addresses]
+    .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    .map((address) => ({ name: address, grpcAddress: address, tlsEnabled: false, caCertPath: null, ...tls }));
+}
+
+function lookupError(name: string, error: unknown): CodedError {
+  if (error instanceof CodedError) return error;
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  if (code === 'ENOTFOUND' || code === 'ENODATA') {
+    return new CodedError('not-found', `there are no SRV records of ${name}`, { name }, { cause: error });
+  }
+  const reason = error instanceof Error ? error.message : String(error);
+  return new CodedError(
+    'unreachable',
+    `${name} could not be looked up: ${reason}`,
+    { name },
+    { cause: error },
+  );
+}
