@@ -41,7 +41,7 @@ export class RootMember implements Member {
 
   copy(group: string, shard: number): LocalShardCopy {
     const { root, clock, onDamage } = this.#options;
-    return new LocalShardCopy({ root, group, shard, clock, onDamage, mayBuild: this.#built });
+    return new LocalShardCopy({ root, group, shard, clock, onDamage, mayBuild: () => this.#built });
   }
 
   async build(orders: readonly BuildOrder[], options: MemberBuildOptions = {}): Promise<void> {

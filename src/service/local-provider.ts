@@ -57,7 +57,7 @@ export class LocalProvider implements ShardProvider {
 
   #copy(group: string, shard: number): LocalShardCopy {
     const { root, clock, checkpointer, onDamage } = this.#options;
-    return new LocalShardCopy({ root, group, shard, clock, checkpointer, onDamage, mayBuild: true });
+    return new LocalShardCopy({ root, group, shard, clock, checkpointer, onDamage, mayBuild: () => true });
   }
 
   async copy(group: string, shard: number): Promise<LocalShardCopy> {

@@ -30,8 +30,8 @@ export interface LocalShardOptions extends ShardIdentity {
   /** Moves write-ahead logs in a thread of its own; without it commits do so now and then. */
   readonly checkpointer?: Checkpointer | undefined;
   readonly onDamage?: OnDamage | undefined;
-  /** Whoever reads here also builds: a tree found damaged is set aside for the next build. False where nothing is to be written. */
-  readonly mayBuild?: boolean | undefined;
+  /** Whether a tree found damaged may be set aside for the next build to make anew; by default nothing is touched. */
+  readonly mayBuild?: (() => boolean) | undefined;
 }
 
 export class LocalShardCopy implements ShardCopy {
@@ -59,7 +59,7 @@ export class LocalShardCopy implements ShardCopy {
     if (reader === null) throw noTree(this.place, this.group, this.shard);
     return new TreeView(reader, this.#movedOn(reader.header.watermark), async (error) => {
       this.#options.onDamage?.(reader.path, error);
-      if (this.#options.mayBuild === true) await this.#directory.setAside(reader.path);
+      if (this.#options.mayBuild?.() === true) await this.#directory.setAside(reader.path);
     });
   }
 
