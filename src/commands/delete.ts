@@ -1,9 +1,10 @@
 /** `delete`: gives one property a tombstone, which travels to the other replicas like every version. */
 import { toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { entityKey, splitEntity } from '../property/entity.ts';
-import { compareVersions } from '../property/version.ts';
+import { type Entity, entityKey, splitEntity } from '../property/entity.ts';
+import { compareVersions, type StoredVersion } from '../property/version.ts';
 import { IndexWriter } from '../property-index/index-writer.ts';
+import type { ShardIdentity } from '../property-index/schema.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { checkDataRoot, openReader, shardOfEntity } from './data-root-shard.ts';
 
@@ -32,8 +33,7 @@ async function runDelete(
   const entity = splitEntity(text);
   await checkDataRoot(root);
   const identity = await shardOfEntity(root, entity);
-  using reader = identity === null ? null : openReader(identity);
-  const before = reader?.get(entityKey(entity)) ?? null;
+  const before = identity === null ? null : readVersion(identity, entity);
   if (identity === null || before === null) throw absent(root, text);
   using writer = new IndexWriter(identity, { clock });
   const tombstone = await writer.delete(entity, signal);
@@ -44,6 +44,11 @@ async function runDelete(
     `${text} ${compareVersions(before, tombstone) === 0 ? 'was deleted already' : 'is deleted'}: revision ${revision}, deleted at ${deleteTime}, digest ${toHex(digest)}`,
   );
   return exitCodes.done;
+}
+
+function readVersion(identity: ShardIdentity, entity: Entity): StoredVersion | null {
+  using reader = openReader(identity);
+  return reader?.get(entityKey(entity)) ?? null;
 }
 
 function absent(root: string, entity: string): CodedError {
