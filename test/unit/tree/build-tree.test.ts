@@ -1,4 +1,5 @@
 /** What a build makes, and when it does: measured against trees computed in the plainest way, and against BanyanDB's. */
+import { existsSync } from 'node:fs';
 import { copyFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
@@ -10,6 +11,7 @@ import { compareVersions, type StoredVersion } from '../../../src/property/versi
 import { databasePath, treeDirectory } from '../../../src/property-index/data-root.ts';
 import { parseSource } from '../../../src/property/source-json.ts';
 import { type BuildOptions, type BuildResult, buildTree } from '../../../src/tree/build-tree.ts';
+import { openRespelledTree } from '../../../src/tree/respelled-tree.ts';
 import { TreeDirectory } from '../../../src/tree/tree-directory.ts';
 import { entityKey } from '../../../src/property/entity.ts';
 import { goldenRoot, readGoldenDocuments, readRepairVectors } from '../../support/golden.ts';
@@ -100,11 +102,13 @@ describe('a built tree', () => {
     const versions = randomVersions(testSeed(), 600);
     await using fixture = await ShardFixture.create({ spelling: 'compact' });
     await fixture.apply(versions);
-    await build(fixture);
-    fixture.settings = { ...fixture.settings, spelling: 'spaced' };
-    expect((await build(fixture)).outcome).toBe('built');
+    const { identity, clock } = fixture;
+    const settings = { ...fixture.settings, spelling: 'spaced' } as const;
+    const path = join(treeDirectory(identity.root, 'g', 0), 'respelled.tmp');
+    await using reader = await openRespelledTree({ identity, settings, clock, path });
     const spaced = versions.map((version) => spellVersion(version, 'spaced'));
-    expect(await newestTree(fixture)).toEqual(naiveTree(spaced, 'g', 32));
+    expect(await readTree(reader)).toEqual(naiveTree(spaced, 'g', 32));
+    expect(existsSync(path)).toBe(false);
   });
 
   test.each<[Spelling, 'no_space' | 'space']>([
@@ -203,13 +207,19 @@ describe('a build', () => {
   });
 
   test.each<[string, Partial<GroupSettings>]>([
-    ['slots', { slots: 64 }],
     ['spelling', { spelling: 'spaced' }],
-  ])('is made when the group’s %s changed', async (_, change) => {
+    ['shards', { shards: 2 }],
+  ])('is refused when the index is of another %s than its group', async (_, change) => {
+    await using fixture = await ShardFixture.create();
+    fixture.settings = { ...fixture.settings, ...change };
+    await expect(build(fixture)).rejects.toMatchObject({ code: 'damaged-database' });
+  });
+
+  test('is made when the group’s slots changed', async () => {
     await using fixture = await ShardFixture.create();
     await fixture.apply([makeVersion({ id: '1', revision: 1n })]);
     await build(fixture);
-    fixture.settings = { ...fixture.settings, ...change };
+    fixture.settings = { ...fixture.settings, slots: 64 };
     expect(await build(fixture)).toMatchObject({ outcome: 'built', generation: 2n });
     expect(await build(fixture)).toMatchObject({ outcome: 'skipped', generation: 2n });
   });
