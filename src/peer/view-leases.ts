@@ -27,7 +27,7 @@ export class ViewLeases implements AsyncDisposable {
   /** In order of last use. */
   readonly #leases = new Map<bigint, Lease>();
   // Starts anywhere, so that a lease of an earlier process is not taken for one of this.
-  #lastId = randomBytes(6).readUIntBE(0, 6) * 1_000;
+  #lastId = randomBytes(8).readBigUInt64BE(0) >> 2n;
   #sweeping: AbortController | null = null;
 
   constructor(clock: Clock, max: number = leasesMax) {
@@ -52,7 +52,7 @@ export class ViewLeases implements AsyncDisposable {
       await this.#end(...unused);
     }
     this.#lastId++;
-    const id = BigInt(this.#lastId);
+    const id = this.#lastId;
     const lease = { view, users: 0, lastUsedMs: this.#clock.monotonicMs() };
     this.#leases.set(id, lease);
     this.#sweep();

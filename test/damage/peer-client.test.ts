@@ -1,6 +1,6 @@
 /** A peer that asks wrongly ends its own call with a coded error; the server goes on, and nothing is applied for it. */
 import type { Client } from '@connectrpc/connect';
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { systemClock } from '../../src/lib/clock.ts';
 import type { CodedError } from '../../src/lib/coded-error.ts';
 import type { ShardService } from '../../src/peer/generated/tallystick/v1/shard_pb.ts';
@@ -22,22 +22,15 @@ const start = { group: 'g', shard: 0 };
 let pair: PeerPair;
 let behind: MemoryShardCopy;
 let shards: Client<typeof ShardService>;
-let events: ServedCallEvent[];
 
 beforeAll(async () => {
   behind = new MemoryShardCopy({ pageLeaves: 40 });
   behind.load([...versions, large]);
   behind.build();
-  pair = await startPair(providerOf([behind]), {
-    server: { deadlines: { idleMs: 150 }, onCall: (event) => events.push(event) },
-  });
+  pair = await startPair(providerOf([behind]));
   shards = pair.client.connection.shards;
 });
 afterAll(async () => await pair[Symbol.asyncDispose]());
-
-beforeEach(() => {
-  events = [];
-});
 
 // Whatever was done to it, it serves the next.
 afterEach(async () => {
@@ -212,13 +205,15 @@ describe('requests that cannot be', () => {
 });
 
 describe('a peer that stalls', () => {
-  test.each<[string, () => AsyncIterable<unknown>]>([
-    ['before the start of a fetch', () => shards.fetch(up())],
-    ['between keys', () => shards.fetch(up({ start, keys: [key] }))],
-    ['before the start of an apply', () => shards.apply(up())],
-    ['before a batch', () => shards.apply(up({ start: { ...start, settings } }))],
+  type Shards = Client<typeof ShardService>;
+  test.each<[string, (impatient: Shards) => AsyncIterable<unknown>]>([
+    ['before the start of a fetch', (impatient) => impatient.fetch(up())],
+    ['between keys', (impatient) => impatient.fetch(up({ start, keys: [key] }))],
+    ['before the start of an apply', (impatient) => impatient.apply(up())],
+    ['before a batch', (impatient) => impatient.apply(up({ start: { ...start, settings } }))],
   ])('%s', async (_, call) => {
-    expect(await codeOf(call())).toBe('timeout');
+    await using impatient = await startPair(providerOf([behind]), { server: { deadlines: { idleMs: 150 } } });
+    expect(await codeOf(call(impatient.client.connection.shards))).toBe('timeout');
   });
 
   test('in reading', async () => {

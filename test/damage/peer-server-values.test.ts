@@ -155,7 +155,7 @@ describe('what is no peer', () => {
     ],
   ])('%s', async (_, behave, codes) => {
     await using server = await startRawServer(behave);
-    for (const use of Object.values(uses)) expect(codes).toContain(await codeAt(server.port, use));
+    for (const use of Object.values(uses)) expect(codes).toContain(await codeAt(server.port, use, deadlines));
   });
 
   test('a port where nobody listens', async () => {

@@ -11,6 +11,7 @@ import type {
 } from '../../src/peer/generated/tallystick/v1/shard_pb.ts';
 import { PeerClient } from '../../src/peer/peer-client.ts';
 import { PeerShardCopy } from '../../src/peer/peer-shard-copy.ts';
+import type { WireDeadlines } from '../../src/peer/wire-limits.ts';
 import { startHostileServer, type Tampering } from './hostile-peer.ts';
 import { MemoryShardCopy } from './memory-shard-copy.ts';
 import { type PeerPair, providerOf, startPair } from './peer-pair.ts';
@@ -20,6 +21,7 @@ import { makeVersion } from './versions.ts';
 export const settings = { shards: 1, slots: 32, spelling: 'compact' } as const;
 export const versions = Array.from({ length: 300 }, (_, at) => makeVersion({ id: `e${at}`, revision: 10n }));
 export const keys = versions.slice(0, 20).map(({ key }) => key);
+/** For peers that stall; what is wrong otherwise shows at once, however slow the machine. */
 export const deadlines = { idleMs: 150, openViewMs: 150, openApplyMs: 150, listShardsMs: 150 };
 
 export let honest: PeerPair;
@@ -58,8 +60,8 @@ export async function codeOf(tampering: Tampering, use: Use): Promise<string> {
   return await codeAt(hostile.port, use);
 }
 
-export async function codeAt(port: number, use: Use): Promise<string> {
-  using client = new PeerClient({ place: `127.0.0.1:${port}`, clock: systemClock, deadlines });
+export async function codeAt(port: number, use: Use, within: Partial<WireDeadlines> = {}): Promise<string> {
+  using client = new PeerClient({ place: `127.0.0.1:${port}`, clock: systemClock, deadlines: within });
   try {
     await use(new PeerShardCopy(client, 'g', 0), client);
     return 'none';

@@ -1,0 +1,95 @@
+import { expect, test } from 'vitest';
+import type { Clock } from '../../../src/lib/clock.ts';
+import { ViewLeases } from '../../../src/peer/view-leases.ts';
+import type { ShardView } from '../../../src/shard-copy/shard-copy.ts';
+
+/** A clock that stands until it is moved. */
+class StandingClock implements Clock {
+  #now = 0;
+  #sleepers: { readonly dueMs: number; readonly wake: () => void }[] = [];
+
+  nowNs(): bigint {
+    return BigInt(this.#now) * 1_000_000n;
+  }
+
+  nowMs(): number {
+    return this.#now;
+  }
+
+  monotonicMs(): number {
+    return this.#now;
+  }
+
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    const sleeping = Promise.withResolvers<void>();
+    this.#sleepers.push({ dueMs: this.#now + delayMs, wake: sleeping.resolve });
+    signal?.addEventListener('abort', () => sleeping.reject(signal.reason));
+    return sleeping.promise;
+  }
+
+  /** Moves in steps of a second, letting who wakes do its work. */
+  async move(byMs: number): Promise<void> {
+    for (const end = this.#now + byMs; this.#now < end; ) {
+      this.#now += 1_000;
+      const due = this.#sleepers.filter(({ dueMs }) => dueMs <= this.#now);
+      this.#sleepers = this.#sleepers.filter(({ dueMs }) => dueMs > this.#now);
+      for (const { wake } of due) wake();
+      for (let turn = 0; turn < 5; turn++) await Promise.resolve();
+    }
+  }
+}
+
+function viewOf(shard: number, closed: number[]): ShardView {
+  return {
+    description: { group: 'g', shard },
+    [Symbol.asyncDispose]: async () => void closed.push(shard),
+  } as unknown as ShardView;
+}
+
+const gone = expect.objectContaining({ code: 'generation-gone' });
+
+test('a lease ends a minute after its last use, and not while it is in use', async () => {
+  const clock = new StandingClock();
+  const closed: number[] = [];
+  await using leases = new ViewLeases(clock);
+  const first = await leases.add(viewOf(0, closed));
+  const second = await leases.add(viewOf(1, closed));
+  await second[Symbol.asyncDispose]();
+  await clock.move(50_000);
+  await leases.use(second.id, 'g', 1)[Symbol.asyncDispose]();
+  await clock.move(50_000);
+  expect(closed).toEqual([]);
+  await clock.move(30_000);
+  expect(closed).toEqual([1]);
+  expect(() => leases.use(second.id, 'g', 1)).toThrow(gone);
+  await first[Symbol.asyncDispose]();
+  await first[Symbol.asyncDispose]();
+  await clock.move(80_000);
+  expect(closed).toEqual([1, 0]);
+  expect(leases.size).toBe(0);
+});
+
+test('a lease is good for its own shard only', async () => {
+  await using leases = new ViewLeases(new StandingClock());
+  const { id } = await leases.add(viewOf(3, []));
+  expect(() => leases.use(id, 'g', 4)).toThrow(gone);
+  expect(() => leases.use(id, 'h', 3)).toThrow(gone);
+  expect(() => leases.use(id + 1n, 'g', 3)).toThrow(gone);
+  expect(leases.use(id, 'g', 3).view.description.shard).toBe(3);
+});
+
+test('where there are too many, the longest unused goes; where all are in use, the next is refused', async () => {
+  const closed: number[] = [];
+  const leases = new ViewLeases(new StandingClock(), 2);
+  const first = await leases.add(viewOf(0, closed));
+  const second = await leases.add(viewOf(1, closed));
+  await expect(leases.add(viewOf(2, closed))).rejects.toMatchObject({ code: 'busy' });
+  expect(closed).toEqual([2]);
+  await second[Symbol.asyncDispose]();
+  await first[Symbol.asyncDispose]();
+  await leases.add(viewOf(3, closed));
+  expect(closed).toEqual([2, 1]);
+  expect(leases.use(first.id, 'g', 0).id).toBe(first.id);
+  await leases[Symbol.asyncDispose]();
+  expect(closed.toSorted()).toEqual([0, 1, 2, 3]);
+});
