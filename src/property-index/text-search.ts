@@ -12,8 +12,8 @@ import type { StoredVersion } from '../property/version.ts';
 import type { IndexReader } from './index-reader.ts';
 import { matchesWord, type Word, wordsOf } from './search-words.ts';
 
-/** Properties read at once: 16 of the largest fit in some 32 MiB. */
-const pageRows = 16;
+/** Properties read at once: a query costs little beside the indexing, and 4 of the largest fit in some 8 MiB. */
+const pageRows = 4;
 
 /** Properties of a partition: a few milliseconds of indexing. */
 const partitionRowsMax = 500;
