@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** From argv to a command and its exit code; nothing else. */
+import { fileURLToPath } from 'node:url';
 import { runProgram } from './commands/program.ts';
 import { systemClock } from './lib/clock.ts';
 import { CodedError } from './lib/coded-error.ts';
@@ -23,6 +24,7 @@ process.exitCode = await runProgram(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
   clock: systemClock,
+  programPath: fileURLToPath(import.meta.url),
   // biome-ignore lint/style/noProcessEnv: the one place where the environment is read
   variables: process.env,
   signal: controller.signal,

@@ -15,6 +15,8 @@ export interface Environment {
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
   readonly clock: Clock;
+  /** Path of the program itself, to start it once more. */
+  readonly programPath: string;
   /** Environment variables. */
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Aborted by SIGINT and SIGTERM. */

@@ -8,12 +8,15 @@ import { repairShards } from '../repair/repair-shards.ts';
 import type { RepairChange, RepairReport } from '../repair/report.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
-import { type DemoEntity, demoEntities, replicaNames } from './demo-data.ts';
-import { DemoReplicas, emptiedShard, type ShardRoots } from './demo-replicas.ts';
+import { checkEntities, ensure, indent, rootsTable, sameRoots } from './demo-checks.ts';
+import { tourCluster } from './demo-cluster.ts';
+import { demoEntities, replicaNames } from './demo-data.ts';
+import { DemoReplicas, emptiedShard } from './demo-replicas.ts';
 import { table } from './output.ts';
 
 interface DemoOptions {
   readonly root?: string;
+  readonly cluster?: boolean;
 }
 
 const searchedWords = 'JSON patch';
@@ -31,16 +34,18 @@ export const addDemo: AddVerb = (program, environment, onExit) => {
       '--root <dir>',
       'keep the replicas in this folder, which must be empty (default: a temporary one, removed)',
     )
-    .addHelpText('after', '\nExample: tallystick demo --root ./tour');
+    .option('--cluster', 'with three processes over the wire, one of which is killed in the middle of a round')
+    .addHelpText('after', '\nExamples:\n  tallystick demo --root ./tour\n  tallystick demo --cluster');
   addRun<DemoOptions>(command, environment, onExit, runDemo);
 };
 
-async function runDemo(context: CommandContext, _: string[], { root }: DemoOptions): Promise<ExitCode> {
+async function runDemo(context: CommandContext, _: string[], { root, cluster }: DemoOptions): Promise<ExitCode> {
   const directory = root ?? (await mkdtemp(join(tmpdir(), 'tallystick-demo-')));
   if (root !== undefined) await checkEmpty(root);
   try {
     await using builder = new TreeBuilder();
-    await tour(context, new DemoReplicas(directory, context, builder), root);
+    const replicas = new DemoReplicas(directory, context, builder);
+    await (cluster === true ? tourCluster(context, replicas) : tour(context, replicas, root));
   } finally {
     if (root === undefined) await rm(directory, { recursive: true, force: true });
   }
@@ -192,51 +197,9 @@ async function repairOnce(
   });
 }
 
-/** Every entity is the same version everywhere, deleted where it must be. Returns how many are deleted. */
-function checkEntities(replicas: DemoReplicas, entities: readonly DemoEntity[]): number {
-  const names = entities.map(({ entity }) => entity);
-  const [first = [], ...others] = replicas.roots.map((_, replica) => [...replicas.versions(replica, names)]);
-  let deletes = 0;
-  for (const [position, { entity, deleted }] of entities.entries()) {
-    const version = first[position] ?? null;
-    ensure(version !== null, `${entity} is at ${replicaNames[0]}`);
-    ensure(
-      (version?.deleteTime !== 0n) === deleted,
-      `${entity} is ${deleted ? 'deleted' : 'live'} at ${replicaNames[0]}`,
-    );
-    for (const versions of others) {
-      ensure(versions[position]?.source === version?.source, `${entity} has the same content everywhere`);
-      ensure(versions[position]?.deleteTime === version?.deleteTime, `${entity} is deleted alike everywhere`);
-    }
-    if (deleted) deletes += 1;
-  }
-  return deletes;
-}
-
-function ensure(holds: boolean, what: string): void {
-  if (!holds) throw new CodedError('internal', `the tour found a fault; this does not hold: ${what}`);
-}
-
-function sameRoots({ roots }: ShardRoots): boolean {
-  return roots.every((root) => root === roots[0]);
-}
-
 function figures(report: RepairReport): Record<string, unknown> {
   const { outcome, differing, changed, shipped, bytes } = report;
   return { outcome, differing, changed, shipped, bytes };
-}
-
-function rootsTable(shards: readonly ShardRoots[]): string {
-  const rows = shards.map((shard) => [
-    `shard ${shard.shard}`,
-    ...shard.roots.map((root, replica) => `${root.slice(0, 12) || 'empty'} (${shard.leaves[replica]})`),
-    sameRoots(shard) ? 'equal' : 'differ',
-  ]);
-  return indent(table(['root (leaves)', ...replicaNames, ''], rows));
-}
-
-function indent(text: string): string {
-  return text.replaceAll(/^/gm, '   ');
 }
 
 function kib(bytes: number): string {

@@ -24,6 +24,8 @@ export type RoundOutcome = 'converged' | 'differs' | 'inconclusive' | 'failed';
 export interface RoundCopy {
   readonly place: string;
   readonly outcome: RoundOutcome;
+  /** It could not be reached, or not to the end. */
+  readonly lost: boolean;
   /** Versions applied there. */
   readonly changed: number;
   readonly reason: string | null;
@@ -160,13 +162,23 @@ function roundReport(
   const repair = reports.length === 0 ? { ...combineReports([]), ...noCounts } : combineReports(reports);
   const copies = members.map(({ place }) => copyReport(place, reports, lost, options));
   const first = (outcome: RoundOutcome): RoundCopy | undefined => copies.find((copy) => copy.outcome === outcome);
-  if (repair.outcome === 'failed') return { outcome: 'failed', reason: repair.reason, repair, copies };
-  const missing = first('inconclusive') ?? first('failed');
+  const fault = reports.find((report) => report.outcome === 'failed' && !failedByLoss(report));
+  if (fault !== undefined) return { outcome: 'failed', reason: fault.reason, repair, copies };
+  // A copy that was lost explains those that only miss what it had.
+  const missing = copies.find((copy) => copy.outcome === 'inconclusive' && copy.lost) ?? first('inconclusive');
   if (missing !== undefined) {
-    return { outcome: 'inconclusive', reason: `${missing.place} did not take part: ${missing.reason}`, repair, copies };
+    return { outcome: 'inconclusive', reason: `${missing.place}: ${missing.reason}`, repair, copies };
   }
   if (repair.outcome === 'inconclusive') return { outcome: 'inconclusive', reason: repair.reason, repair, copies };
   return { outcome: repair.outcome === 'differs' ? 'differs' : 'converged', reason: null, repair, copies };
+}
+
+/**
+ * Whether copies were lost while a shard was carried out: what failed beside them may only have been theirs to
+ * give, which the next round with all copies tells.
+ */
+function failedByLoss({ error, copies }: ShardReport): boolean {
+  return error === null && copies.some((copy) => copy.error !== null);
 }
 
 function copyReport(
@@ -178,10 +190,16 @@ function copyReport(
   const mine = reports.flatMap(({ copies }) => copies.filter((copy) => copy.place === place));
   const changed = mine.reduce((sum, copy) => sum + copy.changed, 0);
   const gone = lost.find(({ member }) => member.place === place);
-  if (gone !== undefined) return { place, outcome: 'inconclusive', changed, reason: gone.error.message };
+  if (gone !== undefined) return { place, outcome: 'inconclusive', lost: true, changed, reason: gone.error.message };
   const error = mine.find((copy) => copy.error !== null)?.error ?? null;
-  if (error !== null) return { place, outcome: 'inconclusive', changed, reason: error.message };
-  if (mine.some(({ failed }) => failed > 0)) return { place, outcome: 'failed', changed, reason: 'some versions could not be applied' };
+  if (error !== null) return { place, outcome: 'inconclusive', lost: true, changed, reason: error.message };
+  const faults = reports.filter(({ copies }) => copies.some((copy) => copy.place === place && copy.failed > 0));
+  if (faults.some((report) => !failedByLoss(report))) {
+    return { place, outcome: 'failed', lost: false, changed, reason: 'some versions could not be applied' };
+  }
+  if (faults.length > 0) {
+    return { place, outcome: 'inconclusive', lost: false, changed, reason: 'some of what it lacks was only at a copy that was lost' };
+  }
   const differs = dryRun && reports.some(({ outcome }) => outcome === 'differs');
-  return { place, outcome: differs ? 'differs' : 'converged', changed, reason: null };
+  return { place, outcome: differs ? 'differs' : 'converged', lost: false, changed, reason: null };
 }

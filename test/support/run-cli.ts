@@ -41,6 +41,7 @@ export async function runCli(argv: readonly string[], options: CliOptions = {}):
     stderr: stream('stderr'),
     clock: options.clock ?? systemClock,
     variables: {},
+    programPath: '',
     signal: options.signal ?? new AbortController().signal,
   });
   const texts = argv.includes('--json') ? written.stdout.trimEnd().split('\n') : [];
