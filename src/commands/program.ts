@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { addAudit } from './audit.ts';
 import { addBuild } from './build.ts';
 import { type AddVerb, argumentError, CommanderError, type Environment, type ExitCode, exitCodes } from './command.ts';
+import { addConfig } from './config.ts';
 import { addDelete } from './delete.ts';
 import { addDemo } from './demo.ts';
 import { addDiff } from './diff.ts';
@@ -31,6 +32,7 @@ const verbs: readonly AddVerb[] = [
   addServe,
   addAudit,
   addRound,
+  addConfig,
 ];
 
 const description = `Proves that the replicas of a property store match, shows where they do not, and mends them.

@@ -83,7 +83,7 @@ export class Service implements AsyncDisposable {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
       try {
-        await this.#clock.sleep(this.#settings.build.interval, signal);
+        await this.#clock.sleep(this.#settings.build.quickDelay, signal);
         await this.#buildStale();
       } catch (error) {
         if (signal.aborted) return;

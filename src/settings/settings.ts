@@ -3,72 +3,16 @@
  * order, the later winning, then checked as a whole: every problem is told, each with its place and value.
  */
 import { readFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
-import { logLevels } from '../lib/log.ts';
-import { parseYaml } from '../lib/yaml.ts';
-import { shardsMax } from '../property/group-settings.ts';
-import { parseAddress } from './address.ts';
-import { parseDuration } from './duration.ts';
+import { parseYamlLines } from '../lib/yaml.ts';
+import { listOptions, type Option } from './options.ts';
+import { type Settings, settingsSchema } from './settings-schema.ts';
 
-const address = z.string().transform((text, context) => checked(text, context, parseAddress));
-const duration = z.string().transform((text, context) => checked(text, context, parseDuration));
+export type { Settings };
 
-/** Every option there is, with its meaning; config/tallystick.yaml shows each with its default. */
-export const settingsSchema = z
-  .strictObject({
-    name: z.string().min(1).max(200).default(() => hostname()).describe('What this replica calls itself in reports and logs.'),
-    root: z.string().min(1).default('./tallystick-data').describe('The data root: properties, settings of groups, trees.'),
-    listen: address.prefault('127.0.0.1:17960').describe('Where peers reach it (gRPC); port 0 takes a free one.'),
-    insecureListen: z
-      .boolean()
-      .default(false)
-      .describe('Listen on other than loopback addresses although there is no TLS.'),
-    nodes: z.string().min(1).nullable().default(null).describe('A nodes file that lists the peers; re-read when it changes.'),
-    shards: z
-      .union([z.literal('all'), z.array(placedGroup()).max(10_000)])
-      .default('all')
-      .describe('Which shards belong here: all, or a list of groups with their shards.'),
-    build: z
-      .strictObject({
-        interval: duration.prefault('1m').describe('How often trees of shards that changed are built.'),
-      })
-      .prefault({}),
-    tls: z
-      .strictObject({
-        cert: z.string().min(1).describe('Certificate chain (PEM), re-read when it changes.'),
-        key: z.string().min(1).describe('Its key (PEM).'),
-        ca: z.string().min(1).nullable().default(null).describe('Signs the certificates that peers must show (mTLS).'),
-        allow: z.array(z.string().min(1)).max(10_000).nullable().default(null).describe('Names of the peers that may call; needs `ca`.'),
-      })
-      .nullable()
-      .default(null),
-    log: z
-      .strictObject({ level: z.enum(logLevels).default('info').describe('debug, info, warn, error or silent.') })
-      .prefault({}),
-  })
-  .check(({ value, issues }) => {
-    if (value.tls?.allow && value.tls.ca === null) {
-      issues.push({ code: 'custom', message: 'an allow list needs `tls.ca`', path: ['tls', 'allow'], input: value.tls.allow });
-    }
-  });
-
-export type Settings = z.output<typeof settingsSchema>;
-
-function placedGroup() {
-  return z.strictObject({
-    group: z.string().min(1),
-    shards: z.array(z.int().min(0).max(shardsMax - 1)).max(shardsMax).nullable().default(null),
-  });
-}
-
-function checked<Value>(text: string, context: z.RefinementCtx, parse: (text: string) => Value | string): Value {
-  const value = parse(text);
-  if (typeof value !== 'string') return value;
-  context.addIssue({ code: 'custom', message: value, input: text });
-  return z.NEVER;
-}
+/** Every option, in the order of the example file. */
+export const options: readonly Option[] = listOptions(settingsSchema);
 
 /** Values by dotted path, as flags and environment give them; undefined ones are not given. */
 export type SettingValues = Readonly<Record<string, string | boolean | undefined>>;
@@ -81,50 +25,98 @@ export interface SettingSources {
   readonly flags: SettingValues;
 }
 
-/** Environment variables and the options they set. */
-export const environmentNames: Readonly<Record<string, string>> = {
-  TALLYSTICK_NAME: 'name',
-  TALLYSTICK_ROOT: 'root',
-  TALLYSTICK_LISTEN: 'listen',
-  TALLYSTICK_NODES: 'nodes',
-  TALLYSTICK_BUILD_INTERVAL: 'build.interval',
-  TALLYSTICK_LOG_LEVEL: 'log.level',
-  TALLYSTICK_TLS_CERT: 'tls.cert',
-  TALLYSTICK_TLS_KEY: 'tls.key',
-  TALLYSTICK_TLS_CA: 'tls.ca',
-};
-
-/** Reads and merges all sources. Throws `bad-settings` with `problems`: [{file, line, field, value, message}]. */
-export async function readSettings({ file, environment, flags }: SettingSources): Promise<Settings> {
-  const merged: Record<string, unknown> = file === null ? {} : await readSettingsFile(file);
-  for (const [variable, path] of Object.entries(environmentNames)) setAt(merged, path, environment[variable]);
-  for (const [path, value] of Object.entries(flags)) setAt(merged, path, value);
-  const result = settingsSchema.safeParse(merged);
-  if (result.success) return result.data;
-  const problems = result.error.issues.map((issue) => ({
-    file: file ?? '',
-    line: 0,
-    field: issue.path.join('.'),
-    value: valueAt(merged, issue.path),
-    message: issue.code === 'unrecognized_keys' ? `there is no option ${issue.keys.join(', ')}` : issue.message,
-  }));
-  throw new CodedError('bad-settings', `${problems.length} settings are wrong`, { problems });
+/** One thing that is wrong. */
+export interface SettingProblem {
+  /** The settings file, or the variable or flag that gave the value. */
+  readonly file: string;
+  /** 0 where it comes from no file. */
+  readonly line: number;
+  readonly field: string;
+  readonly value: unknown;
+  readonly message: string;
 }
 
-async function readSettingsFile(file: string): Promise<Record<string, unknown>> {
+/** Variables of these names are ours but no options; those of others of the prefix are told as mistakes. */
+const otherVariables: readonly string[] = [
+  'TALLYSTICK_SEED',
+  'TALLYSTICK_TOKEN',
+  'TALLYSTICK_ADMIN',
+  'TALLYSTICK_CRASH',
+];
+
+interface Merged {
+  readonly values: Record<string, unknown>;
+  /** Where a path was given a value outside the file. */
+  readonly origins: Map<string, string>;
+  readonly lineOf: (path: readonly PropertyKey[]) => number;
+}
+
+/** Reads and merges all sources. Throws `bad-settings` with `problems`: [{file, line, field, value, message}]. */
+export async function readSettings(sources: SettingSources): Promise<Settings> {
+  const { file, environment, flags } = sources;
+  const merged = await readFileValues(file);
+  const problems: SettingProblem[] = [];
+  for (const [variable, text] of Object.entries(environment)) {
+    if (!variable.startsWith('TALLYSTICK_') || text === undefined || otherVariables.includes(variable))
+      continue;
+    const option = options.find((one) => one.variable === variable);
+    if (option === undefined) {
+      problems.push({
+        file: variable,
+        line: 0,
+        field: variable,
+        value: text,
+        message: 'there is no option for this variable',
+      });
+    } else give(merged, option.path, fromText(option, text), variable);
+  }
+  for (const [path, value] of Object.entries(flags)) {
+    const flag = `--${path.replaceAll('.', '-').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    if (value !== undefined) give(merged, path, value, flag);
+  }
+  const result = settingsSchema.safeParse(merged.values);
+  if (!result.success)
+    problems.push(...result.error.issues.flatMap((issue) => problemsOf(issue, merged, file)));
+  if (result.success && problems.length === 0) return result.data;
+  throw new CodedError(
+    'bad-settings',
+    `${problems.length} ${problems.length === 1 ? 'setting is' : 'settings are'} wrong`,
+    {
+      problems,
+    },
+  );
+}
+
+async function readFileValues(file: string | null): Promise<Merged> {
+  if (file === null) return { values: {}, origins: new Map(), lineOf: () => 0 };
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new CodedError('bad-settings', `settings file ${file} cannot be read`, { path: file }, { cause });
   });
-  const value = parseYaml(file, text) ?? {};
-  if (typeof value !== 'object' || Array.isArray(value)) {
+  const { value, lineOf } = parseYamlLines(file, text);
+  const values = value ?? {};
+  if (typeof values !== 'object' || Array.isArray(values)) {
     throw new CodedError('bad-settings', `settings file ${file} holds no options`, { path: file });
   }
-  return value as Record<string, unknown>;
+  return { values: values as Record<string, unknown>, origins: new Map(), lineOf };
 }
 
-function setAt(target: Record<string, unknown>, path: string, value: unknown): void {
-  if (value === undefined) return;
-  const [name = '', ...rest] = path.split('.');
+// What is no number or boolean stays a text, which the schema refuses with the text as its value.
+function fromText({ kind }: Option, text: string): unknown {
+  if (kind === 'boolean') return text === 'true' ? true : text === 'false' ? false : text;
+  if (kind === 'number') return /^-?\d{1,15}$/.test(text) ? Number(text) : text;
+  return text;
+}
+
+function give({ values, origins }: Merged, path: string, value: unknown, origin: string): void {
+  setAt(values, path.split('.'), value);
+  origins.set(path, origin);
+}
+
+function setAt(
+  target: Record<string, unknown>,
+  [name = '', ...rest]: readonly string[],
+  value: unknown,
+): void {
   if (rest.length === 0) {
     target[name] = value;
     return;
@@ -132,11 +124,70 @@ function setAt(target: Record<string, unknown>, path: string, value: unknown): v
   const inner = target[name];
   const next = typeof inner === 'object' && inner !== null ? (inner as Record<string, unknown>) : {};
   target[name] = next;
-  setAt(next, rest.join('.'), value);
+  setAt(next, rest, value);
+}
+
+function problemsOf(issue: z.core.$ZodIssue, merged: Merged, file: string | null): SettingProblem[] {
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map((key) => problemAt([...issue.path, key], 'there is no such option', merged, file));
+  }
+  // A union says only that nothing fits; its branches say what is wrong.
+  const [first] =
+    issue.code === 'invalid_union'
+      ? issue.errors.filter((branch) => branch.some(({ path }) => path.length > 0))
+      : [];
+  if (first !== undefined) {
+    return first.flatMap((inner) =>
+      problemsOf({ ...inner, path: [...issue.path, ...inner.path] }, merged, file),
+    );
+  }
+  return [problemAt(issue.path, issue.message, merged, file)];
+}
+
+function problemAt(
+  path: readonly PropertyKey[],
+  message: string,
+  merged: Merged,
+  file: string | null,
+): SettingProblem {
+  const field = path.join('.');
+  const origin = merged.origins.get(field);
+  const value = path.includes('token') ? '(not shown)' : valueAt(merged.values, path);
+  return {
+    file: origin ?? file ?? '',
+    line: origin === undefined ? merged.lineOf(path) : 0,
+    field,
+    value,
+    message,
+  };
 }
 
 function valueAt(target: unknown, path: readonly PropertyKey[]): unknown {
   let value: unknown = target;
-  for (const name of path) value = typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[name] : null;
+  for (const name of path)
+    value =
+      typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[name] : null;
   return value ?? null;
+}
+
+/** Options in which two settings differ, apart by whether SIGHUP puts them in force. */
+export function changedOptions(
+  before: Settings,
+  after: Settings,
+): { reloaded: string[]; needRestart: string[] } {
+  const changed = options.filter(({ path }) => {
+    const parts = path.split('.');
+    return JSON.stringify(valueAt(before, parts)) !== JSON.stringify(valueAt(after, parts));
+  });
+  const paths = (reload: boolean): string[] =>
+    changed.filter((option) => option.reload === reload).map(({ path }) => path);
+  return { reloaded: paths(true), needRestart: paths(false) };
+}
+
+/** `now` with the options of `next` that can be reloaded. */
+export function reloadedSettings(now: Settings, next: Settings): Settings {
+  const result = structuredClone(now) as unknown as Record<string, unknown>;
+  for (const { path, reload } of options)
+    if (reload) setAt(result, path.split('.'), valueAt(next, path.split('.')));
+  return result as unknown as Settings;
 }

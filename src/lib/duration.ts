@@ -13,3 +13,20 @@ export function parseDuration(text: string): number | string {
   const ms = parts.reduce((sum, [, count, unit]) => sum + Number(count) * (unitsMs[unit ?? ''] ?? 0), 0);
   return ms >= 1 && ms <= durationMsMax ? ms : 'a duration lies between 1ms and 24d';
 }
+
+/** A duration for people, in its two largest units: `1h 5m`, `12s`, `0s`. */
+export function formatDuration(ms: number): string {
+  const parts: string[] = [];
+  let rest = Math.max(0, Math.round(ms / 1_000));
+  for (const [unit, seconds] of [
+    ['d', 86_400],
+    ['h', 3_600],
+    ['m', 60],
+    ['s', 1],
+  ] as const) {
+    const count = Math.floor(rest / seconds);
+    rest -= count * seconds;
+    if (count > 0) parts.push(`${count}${unit}`);
+  }
+  return parts.slice(0, 2).join(' ') || '0s';
+}

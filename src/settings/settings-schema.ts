@@ -1,0 +1,270 @@
+/** Every option there is, with its meaning; config/tallystick.yaml is written from it. */
+import { hostname } from 'node:os';
+import { z } from 'zod';
+import { parseDuration } from '../lib/duration.ts';
+import { logLevels } from '../lib/log.ts';
+import { shardsMax } from '../property/group-settings.ts';
+import { isTimeZone, parseCron } from '../schedule/cron.ts';
+import { parseAddress } from './address.ts';
+import type { OptionNotes } from './options.ts';
+
+/** Ceiling of lists in the settings: a longer one is a mistake. */
+const listMax = 10_000;
+
+/** Shortest token: 16 random characters cannot be guessed over a network. */
+export const tokenCharactersMin = 16;
+
+const note = (
+  description: string,
+  notes: Omit<OptionNotes, 'description'> = {},
+): OptionNotes & Record<string, unknown> => ({
+  description,
+  ...notes,
+});
+const reload = { reload: true } as const;
+
+const address = () => z.string().transform((text, context) => checked(text, context, parseAddress));
+const duration = () => z.string().transform((text, context) => checked(text, context, parseDuration));
+const cron = () =>
+  z.string().superRefine((text, context) => {
+    const parsed = parseCron(text);
+    if (typeof parsed === 'string') context.addIssue({ code: 'custom', message: parsed, input: text });
+  });
+const path = () => z.string().min(1);
+
+const tls = (who: string) =>
+  z.strictObject({
+    cert: path().meta(
+      note('Certificate chain (PEM), re-read when it changes.', { example: './tls/replica.pem' }),
+    ),
+    key: path().meta(note('Its key (PEM).', { example: './tls/replica.key' })),
+    ca: path()
+      .nullable()
+      .default(null)
+      .meta(note(`Signs the certificates that ${who} must show (mTLS).`, { example: './tls/ca.pem' })),
+    allow: z
+      .array(z.string().min(1))
+      .max(listMax)
+      .nullable()
+      .default(null)
+      .meta(
+        note(`Names in the certificates of ${who} that may call; needs \`ca\`.`, { example: ['replica-2'] }),
+      ),
+  });
+
+const placedGroup = z.strictObject({
+  group: z.string().min(1),
+  shards: z
+    .array(
+      z
+        .int()
+        .min(0)
+        .max(shardsMax - 1),
+    )
+    .max(shardsMax)
+    .nullable()
+    .default(null),
+});
+
+const token = z
+  .strictObject({
+    name: z.string().min(1).max(200),
+    role: z.enum(['viewer', 'operator']),
+    token: z.string().min(tokenCharactersMin).nullable().default(null),
+    tokenFile: path().nullable().default(null),
+  })
+  .check(({ value, issues }) => {
+    if ((value.token === null) === (value.tokenFile === null)) {
+      issues.push({
+        code: 'custom',
+        message: 'either `token` or `tokenFile` is wanted',
+        path: [],
+        input: value.name,
+      });
+    }
+  });
+
+const admin = z.strictObject({
+  listen: address()
+    .nullable()
+    .default(null)
+    .meta(
+      note('Where the admin endpoint (HTTP) listens; off without it. Port 0 takes a free one.', {
+        example: '127.0.0.1:17961',
+      }),
+    ),
+  insecureListen: z
+    .boolean()
+    .default(false)
+    .meta(note('Listen on other than loopback addresses without TLS; a token is needed all the same.')),
+  tokens: z
+    .array(token)
+    .max(listMax)
+    .default([])
+    .meta(
+      note(
+        'Who may call: a name, a role (viewer reads, operator also gives orders), and a token or a file that holds it. ' +
+          'Without any, whoever reaches a loopback address is an operator.',
+        { example: [{ name: 'ops', role: 'operator', tokenFile: '/etc/tallystick/ops.token' }], ...reload },
+      ),
+    ),
+  tls: tls('callers').omit({ allow: true }).nullable().default(null),
+});
+
+const build = z.strictObject({
+  cron: cron().default('@every 1h').meta(note('When trees of shards that changed are built.', reload)),
+  quickDelay: duration()
+    .prefault('10m')
+    .meta(note('How long after the first write a tree is built without waiting for the cron.', reload)),
+  pollInterval: duration()
+    .prefault('10s')
+    .meta(note('How often indexes are asked whether they were written to, also by other processes.', reload)),
+  halfInterval: z
+    .boolean()
+    .default(false)
+    .meta(
+      note(
+        'No quick build in the second half of the time between two firings of the cron, as BanyanDB has it.',
+        reload,
+      ),
+    ),
+});
+
+const round = z.strictObject({
+  mode: z
+    .enum(['repair', 'audit', 'off'])
+    .default('repair')
+    .meta(note('What a round does: repair mends, audit only says what differs, off runs none.', reload)),
+  cron: cron().default('@every 10m').meta(note('When rounds begin.', reload)),
+  jitter: duration()
+    .prefault('30s')
+    .meta(note('A round begins up to this much later, differently at each replica.', reload)),
+  shardsPerFiring: z
+    .int()
+    .min(1)
+    .nullable()
+    .default(null)
+    .meta(
+      note('Shards visited per firing of the cron, those visited longest ago first; all without it.', {
+        example: 8,
+        ...reload,
+      }),
+    ),
+  deadline: duration()
+    .prefault('24h')
+    .meta(note('Every shard is visited at least this often; a forecast says where that will fail.', reload)),
+  deadlines: z
+    .array(z.strictObject({ group: z.string().min(1), deadline: duration() }))
+    .max(listMax)
+    .default([])
+    .meta(note('Other deadlines, by group.', { example: [{ group: 'sw', deadline: '1h' }], ...reload })),
+  timeout: duration()
+    .prefault('1h')
+    .meta(note('A visit that takes longer is cancelled; the next one continues it.', reload)),
+});
+
+export const settingsSchema = z
+  .strictObject({
+    name: z
+      .string()
+      .min(1)
+      .max(200)
+      .default(() => hostname())
+      .meta(
+        note(
+          'What this replica calls itself in reports, logs and nodes files; the name of the host without it.',
+          { example: 'replica-1' },
+        ),
+      ),
+    root: path()
+      .default('./tallystick-data')
+      .meta(note('The data root: properties, settings of groups, trees, history.')),
+    listen: address()
+      .prefault('127.0.0.1:17960')
+      .meta(note('Where peers reach it (gRPC); port 0 takes a free one.')),
+    insecureListen: z
+      .boolean()
+      .default(false)
+      .meta(note('Listen on other than loopback addresses although there is no TLS.')),
+    nodes: path()
+      .nullable()
+      .default(null)
+      .meta(
+        note('A nodes file that lists the peers; re-read when it changes.', {
+          example: './nodes.yaml',
+          ...reload,
+        }),
+      ),
+    peerInterval: duration().prefault('30s').meta(note('How often peers are asked what they have.', reload)),
+    shards: z
+      .union([z.literal('all'), z.array(placedGroup).max(listMax)])
+      .default('all')
+      .meta(
+        note(
+          'Which shards belong here: all, or a list of groups, each with its shards (all of them without).',
+          { example: [{ group: 'sw', shards: [0, 1] }] },
+        ),
+      ),
+    admin: admin.prefault({}),
+    build: build.prefault({}),
+    round: round.prefault({}),
+    timeZone: z
+      .string()
+      .refine(isTimeZone, 'a time zone is wanted, such as UTC or Europe/Berlin')
+      .default('UTC')
+      .meta(note('Time zone of crons and windows that name none (TZ=Europe/Berlin 0 2 * * *).', reload)),
+    windows: z
+      .array(z.strictObject({ cron: cron(), lasts: duration() }))
+      .max(100)
+      .default([])
+      .meta(
+        note('Windows in which nothing is started by itself: when each begins and how long it lasts.', {
+          example: [{ cron: '0 8 * * 1-5', lasts: '10h' }],
+          ...reload,
+        }),
+      ),
+    catchUp: z
+      .boolean()
+      .default(true)
+      .meta(
+        note(
+          'Make up once for firings that were missed while it was down, paused or in a window; false lets them go.',
+          reload,
+        ),
+      ),
+    historyDays: z
+      .int()
+      .min(1)
+      .max(3_650)
+      .default(30)
+      .meta(note('Days for which ended runs and their changes are kept.', reload)),
+    tls: tls('peers').nullable().default(null),
+    log: z
+      .strictObject({
+        level: z.enum(logLevels).default('info').meta(note('debug, info, warn, error or silent.', reload)),
+      })
+      .prefault({}),
+  })
+  .check(({ value, issues }) => {
+    if (value.tls?.allow && value.tls.ca === null) {
+      issues.push({
+        code: 'custom',
+        message: 'an allow list needs `tls.ca`',
+        path: ['tls', 'allow'],
+        input: value.tls.allow,
+      });
+    }
+  });
+
+export type Settings = z.output<typeof settingsSchema>;
+
+function checked<Value>(
+  text: string,
+  context: z.RefinementCtx,
+  parse: (text: string) => Value | string,
+): Value {
+  const value = parse(text);
+  if (typeof value !== 'string') return value;
+  context.addIssue({ code: 'custom', message: value, input: text });
+  return z.NEVER;
+}
