@@ -3,7 +3,8 @@
  * of them come to differ. The same with every run: what happens to an entity is decided by its hash.
  */
 import mimeTypes from 'mime-db/db.json' with { type: 'json' };
-import { entityHash, joinEntity } from '../property/entity.ts';
+import { joinEntity } from '../property/entity.ts';
+import { entityHash } from '../property/placement.ts';
 import type { Property, Tag } from '../property/property.ts';
 import type { LoadRecord } from '../property/record.ts';
 import { timestampOfNs } from '../property/timestamp.ts';

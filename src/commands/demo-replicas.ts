@@ -2,7 +2,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { toHex } from '../lib/bytes.ts';
-import { entityHash, entityKey, parseEntityKey, shardOf, splitEntity } from '../property/entity.ts';
+import { entityKey, parseEntityKey, splitEntity } from '../property/entity.ts';
+import { entityHash, shardOf } from '../property/placement.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import type { StoredVersion } from '../property/version.ts';
 import { BulkWriter } from '../property-index/bulk-writer.ts';

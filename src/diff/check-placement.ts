@@ -4,7 +4,8 @@
  */
 import { compareBytes, toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { entityHash, entityKey, parseEntityKey, shardOf, slotOf } from '../property/entity.ts';
+import { entityKey, parseEntityKey } from '../property/entity.ts';
+import { entityHash, shardOf, slotOf } from '../property/placement.ts';
 import type { CommonTraits } from './check-alike.ts';
 import type { Difference } from './diff-leaves.ts';
 import type { PlacedView } from './diff-slots.ts';

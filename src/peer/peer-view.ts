@@ -5,7 +5,8 @@
  */
 import { compareBytes, toHex } from '../lib/bytes.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
-import { entityHash, entityKey, parseEntityKey, shardOf, slotOf } from '../property/entity.ts';
+import { entityKey, parseEntityKey } from '../property/entity.ts';
+import { entityHash, shardOf, slotOf } from '../property/placement.ts';
 import { slotsMax } from '../property/group-settings.ts';
 import { DigestComposer } from '../property/tree-digest.ts';
 import type {

@@ -17,8 +17,10 @@ export interface CheckpointResponse {
 
 assert(parentPort !== null, 'the checkpoint worker runs in a worker thread');
 const port = parentPort;
-port.on('message', ({ id, path }: CheckpointRequest) => {
-  port.postMessage({ id, error: moveLog(path) } satisfies CheckpointResponse);
+port.on('message', (request: CheckpointRequest | null) => {
+  // Null ends the thread.
+  if (request === null) port.close();
+  else port.postMessage({ id: request.id, error: moveLog(request.path) } satisfies CheckpointResponse);
 });
 
 function moveLog(path: string): unknown {

@@ -3,6 +3,7 @@
  * pays for a checkpoint on its event loop. Where a log grows faster than it is moved, writers wait, without
  * blocking anything else.
  */
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { CodedError } from '../lib/coded-error.ts';
 import type { CheckpointRequest, CheckpointResponse } from './checkpoint-worker.ts';
@@ -76,7 +77,11 @@ export class Checkpointer implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([...this.#logs.values()].map(({ moving }) => moving));
-    await this.#worker?.terminate();
+    const worker = this.#worker;
+    if (worker === null) return;
+    worker.postMessage(null satisfies CheckpointRequest | null);
+    worker.ref();
+    await once(worker, 'exit');
     this.#worker = null;
   }
 }

@@ -4,7 +4,8 @@
  */
 import { CodedError } from '../lib/coded-error.ts';
 import { sourceDigest } from '../property/digest.ts';
-import { entityBytesMax, entityHash, entityKey, joinEntity, shardOf } from '../property/entity.ts';
+import { entityBytesMax, entityKey, joinEntity } from '../property/entity.ts';
+import { entityHash, shardOf } from '../property/placement.ts';
 import type { Property } from '../property/property.ts';
 import { propertyBytes, propertyBytesMax } from '../property/protobuf-size.ts';
 import { parseSource, type Spelling, spellProperty } from '../property/source-json.ts';

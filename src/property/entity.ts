@@ -4,7 +4,6 @@
  * `group/name/id` orders otherwise (`a-b/x` before `a/x`), so it is only for people, hashes and BanyanDB.
  */
 import { CodedError } from '../lib/coded-error.ts';
-import { xxh64 } from '../lib/xxhash.ts';
 
 export interface Entity {
   readonly group: string;
@@ -68,19 +67,4 @@ export function parseEntityKey(group: string, key: Buffer): Entity {
     name: unescapeName(key.toString('utf8', 0, end)),
     id: key.toString('utf8', end + 1),
   };
-}
-
-/** XXH64 of the joined entity, seed 0: decides shard and slot. */
-export function entityHash(entity: Entity): bigint {
-  return xxh64(joinEntity(entity));
-}
-
-/** The shard of an entity among `shards` (>= 1), as BanyanDB places it. */
-export function shardOf(hash: bigint, shards: number): number {
-  return Number(hash % BigInt(shards));
-}
-
-/** The slot of an entity among `slots`, as BanyanDB places it. */
-export function slotOf(hash: bigint, slots: number): number {
-  return Number(hash % BigInt(slots));
 }

@@ -4,7 +4,8 @@
  * Damage is told, not thrown; reading goes on with the next slot.
  */
 import { CodedError } from '../lib/coded-error.ts';
-import { entityHash, parseEntityKey, shardOf, slotOf } from '../property/entity.ts';
+import { parseEntityKey } from '../property/entity.ts';
+import { entityHash, shardOf, slotOf } from '../property/placement.ts';
 import { type Damage, entityText } from '../property-index/verify-index.ts';
 import type { Leaf, LeafPage, ShardView, SlotSummary } from './shard-copy.ts';
 

@@ -16,7 +16,9 @@ export type BuildRequest =
       readonly settings: GroupSettings;
       readonly force: boolean;
     }
-  | { readonly kind: 'cancel'; readonly id: number };
+  | { readonly kind: 'cancel'; readonly id: number }
+  /** Cancel everything and end. */
+  | { readonly kind: 'close' };
 
 /** What it answers: progress and damage while it builds, then exactly one result or error. */
 export type BuildResponse =
@@ -33,14 +35,23 @@ const port = parentPort;
 const cancels = new Map<number, AbortController>();
 let last: Promise<void> = Promise.resolve();
 
+const cancelled = new CodedError('cancelled', 'the build was cancelled');
 port.on('message', (request: BuildRequest) => {
-  if (request.kind === 'cancel') {
-    cancels.get(request.id)?.abort(new CodedError('cancelled', 'the build was cancelled'));
-    return;
+  switch (request.kind) {
+    case 'build': {
+      const cancel = new AbortController();
+      cancels.set(request.id, cancel);
+      last = last.then(() => run(request, cancel.signal));
+      return;
+    }
+    case 'cancel':
+      cancels.get(request.id)?.abort(cancelled);
+      return;
+    case 'close':
+      // Ending by itself, not from outside: a thread that is terminated while it compiles can take the process along.
+      for (const cancel of cancels.values()) cancel.abort(cancelled);
+      last = last.then(() => port.close());
   }
-  const cancel = new AbortController();
-  cancels.set(request.id, cancel);
-  last = last.then(() => run(request, cancel.signal));
 });
 
 async function run(request: Extract<BuildRequest, { kind: 'build' }>, signal: AbortSignal): Promise<void> {

@@ -2,6 +2,7 @@
  * Builds trees in a worker thread, so that scanning and hashing a shard never holds up the event loop.
  * One thread, one build at a time; it is started with the first build and keeps no process alive.
  */
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { CodedError } from '../lib/coded-error.ts';
 import type { BuildOptions, BuildResult } from './build-tree.ts';
@@ -85,7 +86,12 @@ export class TreeBuilder implements AsyncDisposable {
     this.#worker = null;
   }
 
+  /** Ends the thread once it has ended what it does; builds that run are cancelled. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#worker?.terminate();
+    const worker = this.#worker;
+    if (worker === null) return;
+    worker.postMessage({ kind: 'close' } satisfies BuildRequest);
+    worker.ref();
+    await once(worker, 'exit');
   }
 }

@@ -4,7 +4,7 @@
  */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { sourceDigest } from '../../src/property/digest.ts';
-import { entityHash, slotOf } from '../../src/property/entity.ts';
+import { entityHash, slotOf } from '../../src/property/placement.ts';
 import { DigestComposer } from '../../src/property/tree-digest.ts';
 import type { ShardCopy, StoredVersion } from '../../src/shard-copy/shard-copy.ts';
 import { makeVersion, spellVersion } from '../support/versions.ts';

@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { xxh64 } from '../../src/lib/xxhash.ts';
 import { sourceDigest } from '../../src/property/digest.ts';
-import { entityHash, entityKey, joinEntity, slotOf, splitEntity } from '../../src/property/entity.ts';
+import { entityKey, joinEntity, splitEntity } from '../../src/property/entity.ts';
+import { entityHash, slotOf } from '../../src/property/placement.ts';
 import { parseSource, spellingOf, spellProperty } from '../../src/property/source-json.ts';
 import { DigestComposer } from '../../src/property/tree-digest.ts';
 import { validateRecord } from '../../src/property/validate-record.ts';

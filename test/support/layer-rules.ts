@@ -24,7 +24,7 @@ export const folders = [
 ] as const;
 
 /** Generated code lies in folders of its own, named by its generator and as long as it has to be. */
-const generatedFolders: readonly string[] = ['peer/generated'];
+const generatedFolders: readonly string[] = ['peer/generated', 'banyandb/generated'];
 
 /** What the entry file may import beside nothing. */
 const entryFile = 'cli.ts';

@@ -5,7 +5,8 @@
 import { CodedError } from '../../src/lib/coded-error.ts';
 import { throwIfAborted } from '../../src/lib/event-loop.ts';
 import { sourceDigest } from '../../src/property/digest.ts';
-import { entityHash, entityKey, parseEntityKey, shardOf } from '../../src/property/entity.ts';
+import { entityKey, parseEntityKey } from '../../src/property/entity.ts';
+import { entityHash, shardOf } from '../../src/property/placement.ts';
 import type { GroupSettings } from '../../src/property/group-settings.ts';
 import { parseSource } from '../../src/property/source-json.ts';
 import { compareVersions } from '../../src/property/version.ts';

@@ -1,6 +1,7 @@
 /** The tree of an in-memory shard copy and the view that is pinned to it. */
 import { throwIfAborted } from '../../src/lib/event-loop.ts';
-import { entityHash, parseEntityKey, slotOf } from '../../src/property/entity.ts';
+import { parseEntityKey } from '../../src/property/entity.ts';
+import { entityHash, slotOf } from '../../src/property/placement.ts';
 import type { GroupSettings } from '../../src/property/group-settings.ts';
 import type { Spelling } from '../../src/property/source-json.ts';
 import { DigestComposer } from '../../src/property/tree-digest.ts';
