@@ -29,8 +29,12 @@ export const addAudit: AddVerb = (program, environment, onExit) => {
     .description('Compares all named replicas, shard by shard, and changes nothing anywhere.')
     .argument('[places...]', 'HOST:PORT, data roots or tree files')
     .addHelpText('after', '\nExample: tallystick audit --nodes nodes.yaml');
-  addRun<AuditOptions>(addDiffOptions(addMemberOptions(command)), environment, onExit, (context, names, options) =>
-    withMembers(context, names, options, (members) => auditMembers(context, members, options)),
+  addRun<AuditOptions>(
+    addDiffOptions(addMemberOptions(command)),
+    environment,
+    onExit,
+    (context, names, options) =>
+      withMembers(context, names, options, (members) => auditMembers(context, members, options)),
   );
 };
 
@@ -40,7 +44,10 @@ async function auditMembers(
   options: AuditOptions,
 ): Promise<ExitCode> {
   if (members.length < 2) {
-    throw new CodedError('bad-argument', 'an audit takes at least two places', { field: 'places', value: members.length });
+    throw new CodedError('bad-argument', 'an audit takes at least two places', {
+      field: 'places',
+      value: members.length,
+    });
   }
   const lost: LostMember[] = [];
   const onStep = (text: string): void => context.out.progress(() => text);
@@ -49,7 +56,8 @@ async function auditMembers(
   for (const { member, error } of lost) totals.inconclusive(`${member.place}: ${error.message}`);
   const targets = asked.length === 0 ? [] : matchMembers(asked, options);
   for (const target of targets) await auditShard(context, target, { asked, lost, totals, options });
-  if (targets.length === 0) for (const { member, error } of lost) context.out.talk(`${member.place}: ${error.message}`);
+  if (targets.length === 0)
+    for (const { member, error } of lost) context.out.talk(`${member.place}: ${error.message}`);
   return totals.tell(context);
 }
 
@@ -87,15 +95,29 @@ async function auditShard(context: CommandContext, target: ShardCopies, audit: A
   else if (readable.length > 1) await compareShard(context, compared, options, totals);
 }
 
-async function describe({ offer, member }: AskedMember, { group, shard }: ShardCopies): Promise<ViewDescription> {
+async function describe(
+  { offer, member }: AskedMember,
+  { group, shard }: ShardCopies,
+): Promise<ViewDescription> {
   const listed = offer.tree(group, shard);
   if (listed !== null) return listed;
   await using view = await member.copy(group, shard).openView();
   return view.description;
 }
 
-function peerOf({ place, name, kind }: Member, tree: ViewDescription | null, error: CodedError | null): AuditedPeer {
-  return { place, name, kind, root: tree?.root ?? null, leaves: tree?.leaves ?? null, error: error?.message ?? null };
+function peerOf(
+  { place, name, kind }: Member,
+  tree: ViewDescription | null,
+  error: CodedError | null,
+): AuditedPeer {
+  return {
+    place,
+    name,
+    kind,
+    root: tree?.root ?? null,
+    leaves: tree?.leaves ?? null,
+    error: error?.message ?? null,
+  };
 }
 
 function readableShard(group: string, shard: number, peers: readonly AuditedPeer[]): string {

@@ -3,7 +3,14 @@ import { CodedError } from '../lib/coded-error.ts';
 import { slotsMax } from '../property/group-settings.ts';
 import { changeSlots } from '../property-index/data-root.ts';
 import type { BuildOrder, BuiltShard, Member } from '../round/member.ts';
-import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
+import {
+  addRun,
+  type AddVerb,
+  type CommandContext,
+  type ExitCode,
+  exitCodes,
+  wholeNumber,
+} from './command.ts';
 import { matchPlaces } from './places.ts';
 import { addPlaceOptions, type PlaceOptions, withPlaces } from './place-options.ts';
 import { toHex } from '../lib/bytes.ts';
@@ -20,7 +27,11 @@ export const addBuild: AddVerb = (program, environment, onExit) => {
     .description('Builds the tree of every shard that changed since its last one.')
     .argument('[place]', 'a data root, or HOST:PORT of a peer')
     .option('--root <dir>', 'the same as PLACE')
-    .option('--slots <count>', 'change the slot count of the groups: a power of two', wholeNumber(1, slotsMax))
+    .option(
+      '--slots <count>',
+      'change the slot count of the groups: a power of two',
+      wholeNumber(1, slotsMax),
+    )
     .option('--force', 'build unchanged shards too')
     .addHelpText('after', '\nExample: tallystick build ./replica-1');
   addRun<BuildCommandOptions>(addPlaceOptions(command), environment, onExit, runBuild);
@@ -34,7 +45,11 @@ function runBuild(context: CommandContext, names: string[], options: BuildComman
   });
 }
 
-async function buildPlace(context: CommandContext, place: Member, options: BuildCommandOptions): Promise<void> {
+async function buildPlace(
+  context: CommandContext,
+  place: Member,
+  options: BuildCommandOptions,
+): Promise<void> {
   const { out, signal } = context;
   if (place.kind === 'tree-file') {
     const message = `${place.place} is a tree file; trees are built from a data root`;
@@ -61,13 +76,17 @@ async function changeSlotsOf(place: Member, targets: readonly BuildOrder[], slot
     const message = 'the slot count of a peer is changed where its data root is';
     throw new CodedError('bad-argument', message, { field: 'slots', value: slots });
   }
-  for (const group of new Set(targets.map((target) => target.group))) await changeSlots(place.place, group, slots);
+  for (const group of new Set(targets.map((target) => target.group)))
+    await changeSlots(place.place, group, slots);
 }
 
 function onePlace(named: readonly string[]): string {
   const [place, second] = named;
   if (place !== undefined && second === undefined) return place;
-  throw new CodedError('bad-argument', 'build takes one place: PLACE or --root DIR', { field: 'place', value: named });
+  throw new CodedError('bad-argument', 'build takes one place: PLACE or --root DIR', {
+    field: 'place',
+    value: named,
+  });
 }
 
 function readableBuild({ group, shard, outcome, reason, leaves, generation, root }: BuiltShard): string {

@@ -46,7 +46,10 @@ export function addRun<Options extends object>(
   command.option('--json', 'one JSON object a line on stdout instead of text');
   command.action(async (...parameters: unknown[]) => {
     const options = parameters.at(-2) as Options & { json?: boolean };
-    const places = parameters.slice(0, -2).flat().filter((value) => value !== undefined) as string[];
+    const places = parameters
+      .slice(0, -2)
+      .flat()
+      .filter((value) => value !== undefined) as string[];
     const out = new Output({ ...environment, json: options.json === true });
     onExit(await runCoded(out, () => run({ ...environment, out }, places, options)));
   });
@@ -65,7 +68,12 @@ async function runCoded(out: Output, run: () => Promise<ExitCode>): Promise<Exit
 
 /** The graver of two exit codes: an error, then inconclusive, then differing. */
 export function graver(a: ExitCode, b: ExitCode): ExitCode {
-  const gravity: readonly ExitCode[] = [exitCodes.done, exitCodes.differs, exitCodes.inconclusive, exitCodes.error];
+  const gravity: readonly ExitCode[] = [
+    exitCodes.done,
+    exitCodes.differs,
+    exitCodes.inconclusive,
+    exitCodes.error,
+  ];
   return gravity.indexOf(a) >= gravity.indexOf(b) ? a : b;
 }
 

@@ -1,7 +1,7 @@
 /** What the verbs over single properties have in common: a data root, and the shard of it that an entity is in. */
 import { stat } from 'node:fs/promises';
 import { CodedError } from '../lib/coded-error.ts';
-import { type Entity } from '../property/entity.ts';
+import type { Entity } from '../property/entity.ts';
 import { entityHash, shardOf } from '../property/placement.ts';
 import type { StoredVersion } from '../property/version.ts';
 import { isDataRoot, readGroupSettings } from '../property-index/data-root.ts';

@@ -95,7 +95,8 @@ class DemoCluster implements AsyncDisposable {
 
   /** Starts a process per replica. */
   async start(): Promise<void> {
-    for (const replica of this.#replicas.roots.keys()) this.#served[replica] = await this.#serve(replica, '127.0.0.1:0');
+    for (const replica of this.#replicas.roots.keys())
+      this.#served[replica] = await this.#serve(replica, '127.0.0.1:0');
   }
 
   /** Starts a killed replica again where it was. */
@@ -107,10 +108,14 @@ class DemoCluster implements AsyncDisposable {
     const root = this.#replicas.roots[replica] ?? '';
     const name = replicaNames[replica] ?? '';
     const { programPath } = this.#context;
-    const child = spawn(process.execPath, [programPath, 'serve', '--root', root, '--name', name, '--listen', listen], {
-      stdio: ['ignore', 'pipe', 'ignore'],
-      env: { TALLYSTICK_LOG_LEVEL: 'silent' },
-    });
+    const child = spawn(
+      process.execPath,
+      [programPath, 'serve', '--root', root, '--name', name, '--listen', listen],
+      {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        env: { TALLYSTICK_LOG_LEVEL: 'silent' },
+      },
+    );
     const signal = AbortSignal.any([this.#context.signal, AbortSignal.timeout(readyTimeoutMs)]);
     const lines = createInterface({ input: child.stdout });
     const [line] = (await Promise.race([
@@ -124,7 +129,9 @@ class DemoCluster implements AsyncDisposable {
   async round(victim?: number): Promise<RoundReport> {
     const { out, clock, signal } = this.#context;
     using opened = new DisposableStack();
-    const members = this.places().map((place) => opened.use(new PeerMember(new PeerClient({ place, clock }))));
+    const members = this.places().map((place) =>
+      opened.use(new PeerMember(new PeerClient({ place, clock }))),
+    );
     let changes = 0;
     return await runRound(members, {
       clock,

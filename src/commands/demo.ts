@@ -34,12 +34,19 @@ export const addDemo: AddVerb = (program, environment, onExit) => {
       '--root <dir>',
       'keep the replicas in this folder, which must be empty (default: a temporary one, removed)',
     )
-    .option('--cluster', 'with three processes over the wire, one of which is killed in the middle of a round')
+    .option(
+      '--cluster',
+      'with three processes over the wire, one of which is killed in the middle of a round',
+    )
     .addHelpText('after', '\nExamples:\n  tallystick demo --root ./tour\n  tallystick demo --cluster');
   addRun<DemoOptions>(command, environment, onExit, runDemo);
 };
 
-async function runDemo(context: CommandContext, _: string[], { root, cluster }: DemoOptions): Promise<ExitCode> {
+async function runDemo(
+  context: CommandContext,
+  _: string[],
+  { root, cluster }: DemoOptions,
+): Promise<ExitCode> {
   const directory = root ?? (await mkdtemp(join(tmpdir(), 'tallystick-demo-')));
   if (root !== undefined) await checkEmpty(root);
   try {

@@ -53,7 +53,10 @@ export class DiffTotals {
   }
 
   /** A shard that was compared. */
-  compared(result: DiffOutcome & { differing: number; slotsCompared: number; leavesRead: number }, stale: boolean): void {
+  compared(
+    result: DiffOutcome & { differing: number; slotsCompared: number; leavesRead: number },
+    stale: boolean,
+  ): void {
     this.#stale ||= stale;
     this.#differing += result.differing;
     this.#slotsCompared += result.slotsCompared;
@@ -114,11 +117,17 @@ async function compareViews(
       budget: budgetOf(options),
       signal,
       onProgress: ({ slotsDone, slotsTotal, differing }) =>
-        out.progress(() => `comparing ${group}/${shard}: ${slotsDone} of ${slotsTotal} slots, ${differing} differing`),
+        out.progress(
+          () => `comparing ${group}/${shard}: ${slotsDone} of ${slotsTotal} slots, ${differing} differing`,
+        ),
     });
     const places = copies.map(({ place }) => place);
-    for await (const difference of diff) await out.result(...differenceResult(group, shard, places, difference));
-    totals.compared(diff.result, views.some(({ view }) => view.description.stale));
+    for await (const difference of diff)
+      await out.result(...differenceResult(group, shard, places, difference));
+    totals.compared(
+      diff.result,
+      views.some(({ view }) => view.description.stale),
+    );
   } finally {
     await closeViews(views);
   }
@@ -132,12 +141,22 @@ function differenceResult(
 ): [Record<string, unknown>, string] {
   const entity = joinEntity(parseEntityKey(group, key));
   const winner = resolve(leaves)?.version ?? null;
-  const copies = leaves.map((leaf, copy) => ({ place: places[copy], state: stateOf(leaf), ...versionJson(leaf) }));
+  const copies = leaves.map((leaf, copy) => ({
+    place: places[copy],
+    state: stateOf(leaf),
+    ...versionJson(leaf),
+  }));
   const readable = leaves.map((leaf, copy) => {
     const wins = leaf !== null && winner !== null && leaf.digest.equals(winner.digest) ? ' (wins)' : '';
     return `  ${places[copy]}: ${readableLeaf(leaf)}${wins}`;
   });
-  const line = { group, shard, entity, copies, winner: winner && tellsVersion(winner) ? versionJson(winner) : null };
+  const line = {
+    group,
+    shard,
+    entity,
+    copies,
+    winner: winner && tellsVersion(winner) ? versionJson(winner) : null,
+  };
   return [line, [entity, ...readable].join('\n')];
 }
 

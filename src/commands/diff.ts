@@ -17,9 +17,16 @@ export const addDiff: AddVerb = (program, environment, onExit) => {
   addRun<DiffCommandOptions>(addDiffOptions(addPlaceOptions(command)), environment, onExit, runDiff);
 };
 
-async function runDiff(context: CommandContext, names: string[], options: DiffCommandOptions): Promise<ExitCode> {
+async function runDiff(
+  context: CommandContext,
+  names: string[],
+  options: DiffCommandOptions,
+): Promise<ExitCode> {
   if (new Set(names).size < 2 || new Set(names).size < names.length) {
-    throw new CodedError('bad-argument', 'diff takes at least two different places', { field: 'places', value: names });
+    throw new CodedError('bad-argument', 'diff takes at least two different places', {
+      field: 'places',
+      value: names,
+    });
   }
   return withPlaces(context, names, options, (places) => diffPlaces(context, places, options));
 }

@@ -55,7 +55,16 @@ async function inspectPlaces(
 }
 
 async function tellMissing({ out }: CommandContext, group: string, shard: number): Promise<void> {
-  const line = { group, shard, generation: null, slotScheme: null, spelling: null, root: null, leaves: null, slots: [] };
+  const line = {
+    group,
+    shard,
+    generation: null,
+    slotScheme: null,
+    spelling: null,
+    root: null,
+    leaves: null,
+    slots: [],
+  };
   await out.result(line, `${group} shard ${shard}: no tree`);
 }
 
@@ -63,7 +72,8 @@ async function tellShard(context: CommandContext, view: ShardView, withLeaves: b
   const { description } = view;
   const slots: SlotSummary[] = [];
   for await (const page of view.slots(context.signal)) slots.push(...page);
-  const { group, shard, spelling, root, leaves, liveLeaves, watermark, builtAtMs, stale, shards } = description;
+  const { group, shard, spelling, root, leaves, liveLeaves, watermark, builtAtMs, stale, shards } =
+    description;
   const line = {
     group,
     shard,
@@ -85,7 +95,8 @@ async function tellShard(context: CommandContext, view: ShardView, withLeaves: b
   for await (const page of view.leaves(numbers, context.signal)) {
     for (const { key, digest, revision, deleteTime } of page.leaves) {
       const entity = joinEntity(parseEntityKey(group, key));
-      const version = revision === null ? '' : `  revision ${revision}${deleteTime ? `, deleted ${deleteTime}` : ''}`;
+      const version =
+        revision === null ? '' : `  revision ${revision}${deleteTime ? `, deleted ${deleteTime}` : ''}`;
       await context.out.result(
         { slot: page.slot, entity, digest, revision, deleteTime },
         `  ${String(page.slot).padStart(5)}  ${toHex(digest).slice(0, 16)}  ${entity}${version}`,
@@ -95,11 +106,14 @@ async function tellShard(context: CommandContext, view: ShardView, withLeaves: b
 }
 
 function schemeJson({ slotScheme }: ViewDescription): Record<string, unknown> | null {
-  return slotScheme === null ? null : { hash: slotScheme.hash, seed: String(slotScheme.seed), slots: slotScheme.slots };
+  return slotScheme === null
+    ? null
+    : { hash: slotScheme.hash, seed: String(slotScheme.seed), slots: slotScheme.slots };
 }
 
 function readableShard(description: ViewDescription, slots: readonly SlotSummary[]): string {
-  const { group, shard, generation, slotScheme, spelling, root, leaves, liveLeaves, builtAtMs, stale } = description;
+  const { group, shard, generation, slotScheme, spelling, root, leaves, liveLeaves, builtAtMs, stale } =
+    description;
   const counts = slots.map((slot) => slot.leaves);
   const fewest = counts.reduce((least, count) => Math.min(least, count), counts[0] ?? 0);
   const most = counts.reduce((greatest, count) => Math.max(greatest, count), 0);

@@ -25,7 +25,9 @@ export function withMembers<Result>(
   work: (members: readonly Member[]) => Promise<Result>,
 ): Promise<Result> {
   if (names.length === 0 && options.nodes === undefined) {
-    throw new CodedError('bad-argument', 'name the places, or a nodes file with --nodes', { field: 'places' });
+    throw new CodedError('bad-argument', 'name the places, or a nodes file with --nodes', {
+      field: 'places',
+    });
   }
   return withPlaces(context, names, options, async (places) => {
     using opened = new DisposableStack();
@@ -33,7 +35,9 @@ export function withMembers<Result>(
     const nodes = options.nodes === undefined ? [] : new NodesFile(options.nodes).read();
     for (const { grpcAddress, tlsEnabled, caCertPath } of nodes) {
       if (members.some(({ place }) => place === grpcAddress)) continue;
-      const tls = tlsEnabled ? new TlsFiles({ ...clientCertificate(options), ...(caCertPath && { caPath: caCertPath }) }) : null;
+      const tls = tlsEnabled
+        ? new TlsFiles({ ...clientCertificate(options), ...(caCertPath && { caPath: caCertPath }) })
+        : null;
       const client = new PeerClient({ place: grpcAddress, clock: context.clock, ...(tls && { tls }) });
       members.push(opened.use(new PeerMember(client)));
     }
@@ -42,5 +46,8 @@ export function withMembers<Result>(
 }
 
 function clientCertificate({ tlsCert, tlsKey }: PlaceOptions): { certPath?: string; keyPath?: string } {
-  return { ...(tlsCert !== undefined && { certPath: tlsCert }), ...(tlsKey !== undefined && { keyPath: tlsKey }) };
+  return {
+    ...(tlsCert !== undefined && { certPath: tlsCert }),
+    ...(tlsKey !== undefined && { keyPath: tlsKey }),
+  };
 }

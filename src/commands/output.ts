@@ -3,7 +3,7 @@
  * Progress is one line that is rewritten on a terminal, and a line every few seconds elsewhere.
  */
 import type { Clock } from '../lib/clock.ts';
-import { CodedError } from '../lib/coded-error.ts';
+import type { CodedError } from '../lib/coded-error.ts';
 
 /** Where text goes; the process's streams outside tests. */
 export interface OutputStream {
@@ -91,26 +91,40 @@ function jsonValue(this: unknown, _key: string, value: unknown): unknown {
 
 // JSON.stringify calls a Buffer's own toJSON before the replacer sees it.
 function isBufferJson(value: unknown): value is { type: 'Buffer'; data: number[] } {
-  return typeof value === 'object' && value !== null && 'type' in value && value.type === 'Buffer' && 'data' in value;
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'type' in value &&
+    value.type === 'Buffer' &&
+    'data' in value
+  );
 }
 
 function problemLines(error: CodedError): string {
   const problems = error.details['problems'];
   if (!Array.isArray(problems)) return '';
   return problems
-    .map(({ file, line, field, value, message }) => `  ${file}:${line} ${field}: ${message} (${JSON.stringify(value)})\n`)
+    .map(
+      ({ file, line, field, value, message }) =>
+        `  ${file}:${line} ${field}: ${message} (${JSON.stringify(value)})\n`,
+    )
     .join('');
 }
 
 /** A table with columns aligned, numbers to the right. */
 export function table(head: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
   const texts = rows.map((row) => row.map(String));
-  const widths = head.map((name, column) => Math.max(name.length, ...texts.map((row) => row[column]?.length ?? 0)));
+  const widths = head.map((name, column) =>
+    Math.max(name.length, ...texts.map((row) => row[column]?.length ?? 0)),
+  );
   const line = (cells: readonly string[], numeric: (column: number) => boolean): string =>
     cells
-      .map((cell, column) => (numeric(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0)))
+      .map((cell, column) =>
+        numeric(column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
+      )
       .join('  ')
       .trimEnd();
-  const isNumber = (column: number): boolean => rows.length > 0 && rows.every((row) => typeof row[column] === 'number');
+  const isNumber = (column: number): boolean =>
+    rows.length > 0 && rows.every((row) => typeof row[column] === 'number');
   return [line(head, isNumber), ...texts.map((row) => line(row, isNumber))].join('\n');
 }

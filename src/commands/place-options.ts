@@ -47,7 +47,8 @@ export async function withPlaces<Result>(
 ): Promise<Result> {
   await using builder = new TreeBuilder();
   using opened = new DisposableStack();
-  const onDamage = (path: string, error: CodedError): void => out.talk(`warning: passed over ${path}: ${error.message}`);
+  const onDamage = (path: string, error: CodedError): void =>
+    out.talk(`warning: passed over ${path}: ${error.message}`);
   const tls = tlsOf(options);
   const places = await Promise.all(
     names.map((name) => openPlace(name, { clock, builder, shard: options.shard, onDamage, tls })),

@@ -34,7 +34,9 @@ export async function openPlace(name: string, options: OpenOptions): Promise<Mem
   if (found === null) return openPeer(name, options);
   if (found.isDirectory()) {
     if (await isDataRoot(name)) return new RootMember({ ...options, root: name });
-    throw new CodedError('bad-argument', `${name} is no data root: it holds neither data nor trees`, { place: name });
+    throw new CodedError('bad-argument', `${name} is no data root: it holds neither data nor trees`, {
+      place: name,
+    });
   }
   if (!found.isFile()) {
     throw new CodedError('bad-argument', `${name} is neither a directory nor a file`, { place: name });
@@ -50,7 +52,11 @@ export async function openPlace(name: string, options: OpenOptions): Promise<Mem
 
 function openPeer(name: string, { clock, tls }: OpenOptions): PeerMember {
   if (typeof parseAddress(name) === 'string') {
-    throw new CodedError('not-found', `there is no ${name}: a place is a directory, a tree file or HOST:PORT`, { place: name });
+    throw new CodedError(
+      'not-found',
+      `there is no ${name}: a place is a directory, a tree file or HOST:PORT`,
+      { place: name },
+    );
   }
   return new PeerMember(new PeerClient({ place: name, clock, ...(tls && { tls }) }));
 }
@@ -61,7 +67,9 @@ export async function matchPlaces(
   narrowing: Narrowing,
   signal?: AbortSignal,
 ): Promise<ShardCopies[]> {
-  const asked = await Promise.all(places.map(async (member) => ({ member, offer: await member.offer(signal) })));
+  const asked = await Promise.all(
+    places.map(async (member) => ({ member, offer: await member.offer(signal) })),
+  );
   return matchMembers(asked, narrowing);
 }
 
@@ -75,7 +83,9 @@ export async function matchComparable(
   const comparable = targets.filter(({ copies }) => copies.length > 1);
   if (comparable.length > 0) return comparable;
   const names = places.map(({ place }) => place).join(', ');
-  throw new CodedError('bad-argument', `these places have no group and shard in common: ${names}`, { field: 'places' });
+  throw new CodedError('bad-argument', `these places have no group and shard in common: ${names}`, {
+    field: 'places',
+  });
 }
 
 async function beginsAsTree(path: string): Promise<boolean> {

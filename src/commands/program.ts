@@ -3,7 +3,14 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAudit } from './audit.ts';
 import { addBuild } from './build.ts';
-import { type AddVerb, argumentError, CommanderError, type Environment, type ExitCode, exitCodes } from './command.ts';
+import {
+  type AddVerb,
+  argumentError,
+  CommanderError,
+  type Environment,
+  type ExitCode,
+  exitCodes,
+} from './command.ts';
 import { addConfig } from './config.ts';
 import { addDelete } from './delete.ts';
 import { addDemo } from './demo.ts';
@@ -50,7 +57,10 @@ export async function runProgram(argv: readonly string[], environment: Environme
     // Errors of arguments are told once, below, in the form that was asked for.
     writeErr: () => {},
   });
-  for (const add of verbs) add(program, environment, (code) => { exitCode = code; });
+  for (const add of verbs)
+    add(program, environment, (code) => {
+      exitCode = code;
+    });
   program.action(() => program.help({ error: argv.length === 0 }));
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -5,7 +5,14 @@ import { carryOutPlanFile, repairShards } from '../repair/repair-shards.ts';
 import type { RepairChange, RepairOutcome, RepairProgress, RepairReport } from '../repair/report.ts';
 import type { Member } from '../round/member.ts';
 import { changeResult, readableProgress } from './changes.ts';
-import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
+import {
+  addRun,
+  type AddVerb,
+  type CommandContext,
+  type ExitCode,
+  exitCodes,
+  wholeNumber,
+} from './command.ts';
 import { matchComparable } from './places.ts';
 import { addPlaceOptions, type PlaceOptions, withPlaces } from './place-options.ts';
 
@@ -18,11 +25,20 @@ interface RepairCommandOptions extends PlaceOptions {
 export const addRepair: AddVerb = (program, environment, onExit) => {
   const command = program
     .command('repair')
-    .description('Makes all copies agree: the greatest version of every entity at every place, deletes included.')
+    .description(
+      'Makes all copies agree: the greatest version of every entity at every place, deletes included.',
+    )
     .argument('<places...>', 'data roots or HOST:PORT, at least two')
     .option('--dry-run', 'say what would change, and change nothing')
-    .option('--plan <file>', 'with --dry-run write the plan there; without, carry that plan out where it still holds')
-    .option('--confirm <count>', 'allow up to this many live properties to be replaced', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .option(
+      '--plan <file>',
+      'with --dry-run write the plan there; without, carry that plan out where it still holds',
+    )
+    .option(
+      '--confirm <count>',
+      'allow up to this many live properties to be replaced',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    )
     .addHelpText(
       'after',
       `
@@ -34,9 +50,16 @@ Running it again continues a repair that ended early, and ships nothing when all
   addRun<RepairCommandOptions>(addPlaceOptions(command), environment, onExit, runRepair);
 };
 
-async function runRepair(context: CommandContext, names: string[], options: RepairCommandOptions): Promise<ExitCode> {
+async function runRepair(
+  context: CommandContext,
+  names: string[],
+  options: RepairCommandOptions,
+): Promise<ExitCode> {
   if (new Set(names).size < 2 || new Set(names).size < names.length) {
-    throw new CodedError('bad-argument', 'repair takes at least two different places', { field: 'places', value: names });
+    throw new CodedError('bad-argument', 'repair takes at least two different places', {
+      field: 'places',
+      value: names,
+    });
   }
   return withPlaces(context, names, options, (places) => repairPlaces(context, places, options));
 }
@@ -61,7 +84,11 @@ async function repairPlaces(
 }
 
 /** Builds the trees that are stale, so that what is compared is what is there. */
-async function buildTrees({ out, signal }: CommandContext, places: readonly Member[], targets: readonly ShardCopies[]): Promise<void> {
+async function buildTrees(
+  { out, signal }: CommandContext,
+  places: readonly Member[],
+  targets: readonly ShardCopies[],
+): Promise<void> {
   const onProgress = (text: string): void => out.progress(() => text);
   await Promise.all(
     places.map((member) =>

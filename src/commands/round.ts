@@ -3,7 +3,14 @@ import { CodedError } from '../lib/coded-error.ts';
 import type { Member } from '../round/member.ts';
 import { type RoundOutcome, type RoundReport, runRound } from '../round/run-round.ts';
 import { changeResult, readableProgress } from './changes.ts';
-import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
+import {
+  addRun,
+  type AddVerb,
+  type CommandContext,
+  type ExitCode,
+  exitCodes,
+  wholeNumber,
+} from './command.ts';
 import { addMemberOptions, type MemberOptions, withMembers } from './member-options.ts';
 
 interface RoundCommandOptions extends MemberOptions {
@@ -15,11 +22,20 @@ interface RoundCommandOptions extends MemberOptions {
 export const addRound: AddVerb = (program, environment, onExit) => {
   const command = program
     .command('round')
-    .description('Repairs all shards over all named replicas; each value goes at most once to each that lacks it.')
+    .description(
+      'Repairs all shards over all named replicas; each value goes at most once to each that lacks it.',
+    )
     .argument('[places...]', 'HOST:PORT or data roots')
     .option('--dry-run', 'say what would change, and change nothing')
-    .option('--plan <file>', 'with --dry-run write the plan there; without, carry that plan out where it still holds')
-    .option('--confirm <count>', 'allow up to this many live properties to be replaced', wholeNumber(0, Number.MAX_SAFE_INTEGER))
+    .option(
+      '--plan <file>',
+      'with --dry-run write the plan there; without, carry that plan out where it still holds',
+    )
+    .option(
+      '--confirm <count>',
+      'allow up to this many live properties to be replaced',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    )
     .addHelpText('after', '\nExample: tallystick round --nodes nodes.yaml');
   addRun<RoundCommandOptions>(addMemberOptions(command), environment, onExit, (context, names, options) =>
     withMembers(context, names, options, (members) => roundOver(context, members, options)),
@@ -32,7 +48,10 @@ async function roundOver(
   options: RoundCommandOptions,
 ): Promise<ExitCode> {
   if (members.length < 2) {
-    throw new CodedError('bad-argument', 'a round takes at least two places', { field: 'places', value: members.length });
+    throw new CodedError('bad-argument', 'a round takes at least two places', {
+      field: 'places',
+      value: members.length,
+    });
   }
   const { out, clock, signal } = context;
   const report = await runRound(members, {
@@ -50,7 +69,10 @@ async function roundOver(
   return exitCodeOf(report.outcome);
 }
 
-async function tellRound({ out }: CommandContext, { outcome, reason, repair, copies }: RoundReport): Promise<void> {
+async function tellRound(
+  { out }: CommandContext,
+  { outcome, reason, repair, copies }: RoundReport,
+): Promise<void> {
   const { stale, otherSpelling, differing, changed, kept, failed, shipped, bytes } = repair;
   const counts = { stale, otherSpelling, differing, changed, kept, failed, shipped, bytes };
   const lines = copies.map((copy) => {
@@ -59,7 +81,10 @@ async function tellRound({ out }: CommandContext, { outcome, reason, repair, cop
   });
   const why = reason === null ? '' : ` (${reason})`;
   const readable = `${outcome}${why}: ${differing} differing, ${changed} changed, ${shipped} values sent, ${bytes} bytes`;
-  await out.summary({ outcome, reason, ...counts, shards: repair.shards.length, copies }, [readable, ...lines].join('\n'));
+  await out.summary(
+    { outcome, reason, ...counts, shards: repair.shards.length, copies },
+    [readable, ...lines].join('\n'),
+  );
 }
 
 function exitCodeOf(outcome: RoundOutcome): ExitCode {

@@ -25,11 +25,18 @@ export const addServe: AddVerb = (program, environment, onExit) => {
     .option('--listen <host:port>', 'where peers reach it; port 0 takes a free one')
     .option('--nodes <file>', 'nodes file of the peers')
     .option('--insecure-listen', 'listen on other than loopback addresses without TLS')
-    .addHelpText('after', '\nExample: tallystick serve --root ./replica-1 --name one --listen 127.0.0.1:17960');
+    .addHelpText(
+      'after',
+      '\nExample: tallystick serve --root ./replica-1 --name one --listen 127.0.0.1:17960',
+    );
   addRun<ServeOptions>(command, environment, onExit, runServe);
 };
 
-async function runServe(context: CommandContext, _places: string[], options: ServeOptions): Promise<ExitCode> {
+async function runServe(
+  context: CommandContext,
+  _places: string[],
+  options: ServeOptions,
+): Promise<ExitCode> {
   const { config, root, name, listen, nodes, insecureListen } = options;
   const settings = await readSettings({
     file: config ?? null,

@@ -9,29 +9,35 @@ export type ErrorDetails = Readonly<Record<string, unknown>>;
 
 /** Every code that leaves the program. */
 export const errorCodes = {
-  'bad-argument': 'An option, place or request is wrong; nothing was done. The message names it and its value.',
-  'bad-records': 'Records to load are wrong; nothing was changed. `problems` lists file, line, field and value.',
+  'bad-argument':
+    'An option, place or request is wrong; nothing was done. The message names it and its value.',
+  'bad-records':
+    'Records to load are wrong; nothing was changed. `problems` lists file, line, field and value.',
   'bad-settings': 'A settings file or variable is wrong; every problem is listed.',
   'bad-plan': 'A plan file is damaged or does not fit these places; make a new one with a dry run.',
-  'bad-message': 'A peer sent something its protocol does not allow; the run with it ended, nothing else did.',
+  'bad-message':
+    'A peer sent something its protocol does not allow; the run with it ended, nothing else did.',
   'too-large': 'Something is larger than its ceiling; the message names both. Nothing was stored.',
   'not-found': 'The named group, shard, entity, file or run does not exist.',
   'no-tree': 'The place has no tree for this shard yet: build one first.',
   'generation-gone': 'The tree generation a view was pinned to is gone; compare again.',
-  'settings-differ': 'A group has another shard count or slot scheme at two places, or a set value was given anew.',
-  'spelling-differs': 'Two trees were made from differently spelled JSON, and one of them is a file that cannot be spelled anew.',
+  'settings-differ':
+    'A group has another shard count or slot scheme at two places, or a set value was given anew.',
+  'spelling-differs':
+    'Two trees were made from differently spelled JSON, and one of them is a file that cannot be spelled anew.',
   'damaged-file': 'A file fails its checks; the message names it and the place in it. It was not used.',
-  'damaged-database': 'A property database fails its checks; restore it from a backup or empty the shard and repair it.',
+  'damaged-database':
+    'A property database fails its checks; restore it from a backup or empty the shard and repair it.',
   'newer-format': 'A file or database was written by a newer version of the program; upgrade to read it.',
-  'busy': 'Another process holds what is needed; try again, the message names what.',
-  'fuse': 'The repair would replace more live properties than allowed; look at a dry run, then confirm the number.',
-  'refused': 'The other side will not do this; the message gives its reason.',
-  'timeout': 'A step took longer than its timeout; the message names the step.',
-  'unreachable': 'A place could not be reached or the connection broke.',
-  'cancelled': 'The run was cancelled; running it again continues it.',
+  busy: 'Another process holds what is needed; try again, the message names what.',
+  fuse: 'The repair would replace more live properties than allowed; look at a dry run, then confirm the number.',
+  refused: 'The other side will not do this; the message gives its reason.',
+  timeout: 'A step took longer than its timeout; the message names the step.',
+  unreachable: 'A place could not be reached or the connection broke.',
+  cancelled: 'The run was cancelled; running it again continues it.',
   'read-only': 'The place can be read only: a tree file or a read-only directory.',
-  'io': 'The operating system refused a file operation; the message has its reason.',
-  'internal': 'A fault in the program itself; please report it with the log.',
+  io: 'The operating system refused a file operation; the message has its reason.',
+  internal: 'A fault in the program itself; please report it with the log.',
 } as const;
 
 export type ErrorCode = keyof typeof errorCodes;
@@ -67,7 +73,8 @@ export class CodedError extends Error {
   static from(error: unknown): CodedError {
     if (error instanceof CodedError) return error;
     if (error instanceof Error) {
-      if (error.name === 'TimeoutError') return new CodedError('timeout', error.message, {}, { cause: error });
+      if (error.name === 'TimeoutError')
+        return new CodedError('timeout', error.message, {}, { cause: error });
       if (error.name === 'AbortError') {
         if (error.cause instanceof CodedError) return error.cause;
         return new CodedError('cancelled', 'the run was cancelled', {}, { cause: error });

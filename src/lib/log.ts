@@ -18,10 +18,19 @@ export interface LogStream {
 }
 
 /** A log that names the replica in every line. */
-export function createLog(options: { readonly name: string; readonly level: LogLevel; readonly stream: LogStream }): Log {
+export function createLog(options: {
+  readonly name: string;
+  readonly level: LogLevel;
+  readonly stream: LogStream;
+}): Log {
   const { name, level, stream } = options;
   return pino(
-    { level, base: { name }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level,
+      base: { name },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     { write: (line) => void stream.write(line) },
   );
 }

@@ -2,7 +2,8 @@
  * The connection to one peer: opened when first needed, again when it broke or its certificates changed, shared
  * by all calls. Gives every call its ceilings, its deadline and errors that name the peer.
  */
-import { type CallOptions, type Client, createClient } from '@connectrpc/connect';
+import type { DescService } from '@bufbuild/protobuf';
+import { type CallOptions, type Client, createClient, type Transport } from '@connectrpc/connect';
 import { compressionGzip, createGrpcTransport } from '@connectrpc/connect-node';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
@@ -51,6 +52,7 @@ export class PeerConnection implements Disposable {
   readonly shards: Client<typeof ShardService>;
   readonly health: Client<typeof Health>;
   readonly #sessions: PeerSessions;
+  readonly #transport: Transport;
   readonly #headers: Record<string, string>;
 
   constructor(options: PeerConnectionOptions) {
@@ -62,7 +64,7 @@ export class PeerConnection implements Disposable {
     this.#headers = runId === undefined ? {} : { [runIdHeader]: runId };
     const baseUrl = urlOf(place, tls !== undefined);
     this.#sessions = new PeerSessions(baseUrl, tls);
-    const transport = createGrpcTransport({
+    this.#transport = createGrpcTransport({
       baseUrl,
       sessionManager: this.#sessions,
       readMaxBytes: this.limits.acceptBytesMax,
@@ -71,8 +73,13 @@ export class PeerConnection implements Disposable {
       ...(compression && { sendCompression: compressionGzip }),
       binaryOptions: { readUnknownFields: false },
     });
-    this.shards = createClient(ShardService, transport);
-    this.health = createClient(Health, transport);
+    this.shards = this.client(ShardService);
+    this.health = this.client(Health);
+  }
+
+  /** Calls of another service that the peer has. */
+  client<Service extends DescService>(service: Service): Client<Service> {
+    return createClient(service, this.#transport);
   }
 
   /** One question, one answer. */

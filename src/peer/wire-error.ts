@@ -76,6 +76,11 @@ export function fromWireError(error: unknown, place: string): CodedError {
   return new CodedError(broken.code, `${what}: ${error.rawMessage}`, { place }, { cause: error });
 }
 
+/** Whether the other side said that it has no such call: it is something else than was thought. */
+export function isUnknownCall(error: CodedError): boolean {
+  return error.cause instanceof ConnectError && error.cause.code === Code.Unimplemented;
+}
+
 function fromStatus(error: ConnectError, place: string): CodedError {
   const told = error.metadata.get(codeTrailer);
   const code =

@@ -47,7 +47,12 @@ export async function listGroups(root: string): Promise<string[]> {
   const entries = await readdir(join(root, 'data'), { withFileTypes: true }).catch(ignoreAbsent);
   const groups: string[] = [];
   for (const entry of entries ?? []) {
-    if (entry.isDirectory() && isGroupName(entry.name) && (await readGroupSettings(root, entry.name)) !== null) groups.push(entry.name);
+    if (
+      entry.isDirectory() &&
+      isGroupName(entry.name) &&
+      (await readGroupSettings(root, entry.name)) !== null
+    )
+      groups.push(entry.name);
   }
   return groups.sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 }
@@ -66,7 +71,8 @@ function isGroupName(name: string): boolean {
 /** Settings of a group, or null where the group is absent. Throws `damaged-file`, `newer-format`. */
 export async function readGroupSettings(root: string, group: string): Promise<GroupSettings | null> {
   const path = settingsPath(root, group);
-  const text = (await readFile(path, 'utf8').catch(ignoreAbsent)) ?? (await readBesideShards(root, group, path));
+  const text =
+    (await readFile(path, 'utf8').catch(ignoreAbsent)) ?? (await readBesideShards(root, group, path));
   return text === null ? null : parseSettings(path, text);
 }
 
@@ -79,7 +85,9 @@ async function readBesideShards(root: string, group: string, path: string): Prom
   if (shard === undefined) return null;
   const text = await readFile(path, 'utf8').catch(ignoreAbsent);
   if (text !== undefined) return text;
-  throw new CodedError('damaged-file', `group ${group} has ${shard} but no settings: ${path} is gone`, { path });
+  throw new CodedError('damaged-file', `group ${group} has ${shard} but no settings: ${path} is gone`, {
+    path,
+  });
 }
 
 function parseSettings(path: string, text: string): GroupSettings {
@@ -94,9 +102,12 @@ function parseSettings(path: string, text: string): GroupSettings {
   if (typeof value !== 'object' || value === null) throw damaged('it is no object');
   const { formatVersion, shards, slots, spelling } = value as Record<string, unknown>;
   if (typeof formatVersion === 'number' && formatVersion > settingsFormatVersion) {
-    throw new CodedError('newer-format', `settings file ${path} has format version ${formatVersion}`, { path });
+    throw new CodedError('newer-format', `settings file ${path} has format version ${formatVersion}`, {
+      path,
+    });
   }
-  if (formatVersion !== settingsFormatVersion) throw damaged(`format version ${JSON.stringify(formatVersion)}`);
+  if (formatVersion !== settingsFormatVersion)
+    throw damaged(`format version ${JSON.stringify(formatVersion)}`);
   if (typeof shards !== 'number' || typeof slots !== 'number') throw damaged('shards or slots is no number');
   if (spelling !== 'compact' && spelling !== 'spaced') throw damaged(`spelling ${JSON.stringify(spelling)}`);
   try {
@@ -116,7 +127,11 @@ function settingsText(settings: GroupSettings): string {
  * Creates a group, or finds it as it is. Returns the settings in force, which may be another creator's.
  * Throws `settings-differ` when they have another shard count or slot count than wanted, otherwise as {@link readGroupSettings}.
  */
-export async function createGroup(root: string, group: string, wanted: GroupSettings): Promise<GroupSettings> {
+export async function createGroup(
+  root: string,
+  group: string,
+  wanted: GroupSettings,
+): Promise<GroupSettings> {
   checkGroupSettings(wanted);
   let settings = await readGroupSettings(root, group);
   if (settings === null) {
@@ -124,15 +139,23 @@ export async function createGroup(root: string, group: string, wanted: GroupSett
     await writeFileAtomic(settingsPath(root, group), settingsText(wanted), { exclusive: true });
     settings = await readGroupSettings(root, group);
   }
-  if (settings === null) throw new CodedError('io', `group ${group} vanished while it was created`, { group });
+  if (settings === null)
+    throw new CodedError('io', `group ${group} vanished while it was created`, { group });
   for (const name of ['shards', 'slots'] as const) {
-    if (settings[name] !== wanted[name]) throw settingDiffers(root, group, name, settings[name], wanted[name]);
+    if (settings[name] !== wanted[name])
+      throw settingDiffers(root, group, name, settings[name], wanted[name]);
   }
   return settings;
 }
 
 /** The error for a set value given anew. */
-export function settingDiffers(root: string, group: string, name: string, set: unknown, given: unknown): CodedError {
+export function settingDiffers(
+  root: string,
+  group: string,
+  name: string,
+  set: unknown,
+  given: unknown,
+): CodedError {
   return new CodedError('settings-differ', `group ${group} of ${root} has ${name} ${set}, not ${given}`, {
     group,
     field: name,
@@ -152,6 +175,7 @@ export async function changeSlots(root: string, group: string, slots: number): P
 }
 
 function ignoreAbsent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined;
+  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
+    return undefined;
   throw error;
 }

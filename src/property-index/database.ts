@@ -81,13 +81,23 @@ export function databaseError(path: string, error: unknown): unknown {
   const details = { path, sqlite: error.code };
   const options = { cause: error };
   if (/^SQLITE_(CORRUPT|NOTADB|FORMAT)/.test(error.code)) {
-    return new CodedError('damaged-database', `database ${path} is damaged: ${error.message}`, details, options);
+    return new CodedError(
+      'damaged-database',
+      `database ${path} is damaged: ${error.message}`,
+      details,
+      options,
+    );
   }
   if (/^SQLITE_(BUSY|LOCKED)/.test(error.code)) {
     return new CodedError('busy', `database ${path} is in use by another writer`, details, options);
   }
   if (/^SQLITE_READONLY/.test(error.code)) {
-    return new CodedError('read-only', `database ${path} cannot be written: ${error.message}`, details, options);
+    return new CodedError(
+      'read-only',
+      `database ${path} cannot be written: ${error.message}`,
+      details,
+      options,
+    );
   }
   return new CodedError('io', `database ${path}: ${error.message}`, details, options);
 }

@@ -45,7 +45,10 @@ export class IndexReader {
     this.path = path;
     this.shards = shards;
     this.spelling = spelling;
-    this.#get = prepare<StoredRow>(database, 'SELECT entity_key, version, text FROM leaf JOIN source USING (source_id) WHERE entity_key = ?',);
+    this.#get = prepare<StoredRow>(
+      database,
+      'SELECT entity_key, version, text FROM leaf JOIN source USING (source_id) WHERE entity_key = ?',
+    );
     this.#totals = prepareTotals(database);
   }
 
@@ -71,15 +74,25 @@ export class IndexReader {
   /** How many properties match, disregarding the page. */
   count(query: Omit<PropertyQuery, 'limit' | 'offset' | 'order'>): number {
     const { sql, parameters } = buildQuery({ ...query, count: true });
-    return guardDatabase(this.path, () => this.#database.prepare(sql).pluck().get(...parameters) as number);
+    return guardDatabase(
+      this.path,
+      () =>
+        this.#database
+          .prepare(sql)
+          .pluck()
+          .get(...parameters) as number,
+    );
   }
 
   /** All newest versions in key order, tombstones included, `rows` at a time; each page is a read of its own. */
   *allPages(rows: number): Generator<StoredVersion[]> {
-    const page = prepare<StoredRow>(this.#database, `
+    const page = prepare<StoredRow>(
+      this.#database,
+      `
       SELECT entity_key, version, text FROM leaf JOIN source USING (source_id)
       WHERE entity_key > ? ORDER BY entity_key LIMIT ?
-    `);
+    `,
+    );
     for (let after: Buffer = Buffer.alloc(0); ; ) {
       const found = guardDatabase(this.path, () => page.all(after, rows).map(stored));
       const last = found.at(-1);
@@ -105,13 +118,17 @@ export class IndexReader {
 
 /** The statement behind {@link readTotals}. */
 export function prepareTotals(database: Database): Statement<TotalsRow> {
-  return prepare<TotalsRow>(database, 'SELECT leaf_count, live_count, write_sequence, write_token FROM shard').safeIntegers();
+  return prepare<TotalsRow>(
+    database,
+    'SELECT leaf_count, live_count, write_sequence, write_token FROM shard',
+  ).safeIntegers();
 }
 
 /** Reads the shard row's figures. */
 export function readTotals(statement: Statement<TotalsRow>, path: string): IndexTotals {
   const row = statement.get();
-  if (row === undefined) throw new CodedError('damaged-database', `database ${path} is damaged: its shard row is gone`, { path });
+  if (row === undefined)
+    throw new CodedError('damaged-database', `database ${path} is damaged: its shard row is gone`, { path });
   return {
     leaves: Number(row.leaf_count),
     live: Number(row.live_count),

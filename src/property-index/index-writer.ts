@@ -82,7 +82,10 @@ export class IndexWriter {
     this.#insertLeaf = database.prepare('INSERT INTO leaf VALUES (?, ?, ?, ?)');
     this.#updateSource = database.prepare('UPDATE source SET text = ? WHERE source_id = ?');
     this.#updateLeaf = database.prepare('UPDATE leaf SET version = ? WHERE entity_key = ?');
-    this.#readTotals = prepare<TotalsRow>(database, 'SELECT revision_max, leaf_count, live_count FROM shard').safeIntegers();
+    this.#readTotals = prepare<TotalsRow>(
+      database,
+      'SELECT revision_max, leaf_count, live_count FROM shard',
+    ).safeIntegers();
     this.#writeTotals = database.prepare(`
       UPDATE shard SET write_sequence = write_sequence + 1, write_token = ?,
         revision_max = ?, leaf_count = ?, live_count = ?
@@ -172,7 +175,10 @@ export class IndexWriter {
   #prepareRecord(record: LoadRecord, totals: Totals): PreparedVersion {
     const property = record.stamped
       ? record.property
-      : stampRecord(record, { revision: this.#nextRevision(totals), previousCreateRevision: this.#createRevision(record) });
+      : stampRecord(record, {
+          revision: this.#nextRevision(totals),
+          previousCreateRevision: this.#createRevision(record),
+        });
     const prepared = prepareProperty(property, record.deleteTime, this.target);
     if (typeof prepared === 'string') {
       throw new CodedError('bad-argument', `${joinEntity(property)} cannot be stored: ${prepared}`, {
@@ -187,7 +193,10 @@ export class IndexWriter {
     const now = this.#clock.nowNs();
     if (now > totals.revisionMax) return now;
     if (totals.revisionMax === int64Max) {
-      throw new CodedError('refused', `shard ${this.target.shard} of ${this.target.group} holds the greatest revision there is`);
+      throw new CodedError(
+        'refused',
+        `shard ${this.target.shard} of ${this.target.group} holds the greatest revision there is`,
+      );
     }
     return totals.revisionMax + 1n;
   }
@@ -200,6 +209,8 @@ export class IndexWriter {
   }
 
   #damaged(why: string): CodedError {
-    return new CodedError('damaged-database', `database ${this.path} is damaged: ${why}`, { path: this.path });
+    return new CodedError('damaged-database', `database ${this.path} is damaged: ${why}`, {
+      path: this.path,
+    });
   }
 }

@@ -73,7 +73,8 @@ export function prepareProperty(
     return `it belongs to shard ${shardOf(hash, target.shards)} of ${target.shards}, not ${target.shard}`;
   }
   const source = spellProperty(property, target.spelling);
-  const digest = spelled !== undefined && spelled.source === source ? spelled.digest : sourceDigest(source, deleteTime);
+  const digest =
+    spelled !== undefined && spelled.source === source ? spelled.digest : sourceDigest(source, deleteTime);
   const key = entityKey(property);
   const placement = Buffer.allocUnsafe(4);
   placement.writeUInt16BE(Number(hash & 0xffffn), 0);

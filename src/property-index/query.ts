@@ -37,14 +37,20 @@ const defaultLimit = 100;
 // A live version's delete time is bytes 9 to 16 of the packed version: zero with the sign bit flipped.
 const liveDeleteTime = "x'8000000000000000'";
 
-export function buildQuery(query: PropertyQuery & { readonly count?: boolean }): { sql: string; parameters: unknown[] } {
+export function buildQuery(query: PropertyQuery & { readonly count?: boolean }): {
+  sql: string;
+  parameters: unknown[];
+} {
   const conditions: string[] = [];
   const parameters: unknown[] = [];
   if (query.ids !== undefined) {
     const { name } = query;
-    if (name === undefined) throw new CodedError('bad-argument', 'a query by ids needs a name', { field: 'ids' });
+    if (name === undefined)
+      throw new CodedError('bad-argument', 'a query by ids needs a name', { field: 'ids' });
     if (query.ids.length > idsMax) {
-      throw new CodedError('bad-argument', `a query takes at most ${idsMax} ids, not ${query.ids.length}`, { field: 'ids' });
+      throw new CodedError('bad-argument', `a query takes at most ${idsMax} ids, not ${query.ids.length}`, {
+        field: 'ids',
+      });
     }
     conditions.push(`entity_key IN (${query.ids.map(() => '?').join(', ')})`);
     parameters.push(...query.ids.map((id) => entityKey({ name, id })));
@@ -55,7 +61,11 @@ export function buildQuery(query: PropertyQuery & { readonly count?: boolean }):
   if (query.deleted !== true) conditions.push(`substr(version, 9, 8) = ${liveDeleteTime}`);
   const tags = query.tags ?? [];
   if (tags.length > tagConditionsMax) {
-    throw new CodedError('bad-argument', `a query takes at most ${tagConditionsMax} tags, not ${tags.length}`, { field: 'tags' });
+    throw new CodedError(
+      'bad-argument',
+      `a query takes at most ${tagConditionsMax} tags, not ${tags.length}`,
+      { field: 'tags' },
+    );
   }
   for (const tag of tags) {
     conditions.push(tagCondition(tag.value));
@@ -65,7 +75,10 @@ export function buildQuery(query: PropertyQuery & { readonly count?: boolean }):
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`;
   if (query.count === true) return { sql: `SELECT count(*) ${from} ${where}`, parameters };
   parameters.push(checkLimit(query.limit ?? defaultLimit), checkOffset(query.offset ?? 0));
-  return { sql: `SELECT entity_key, version, text ${from} ${where} ${orderBy(query)} LIMIT ? OFFSET ?`, parameters };
+  return {
+    sql: `SELECT entity_key, version, text ${from} ${where} ${orderBy(query)} LIMIT ? OFFSET ?`,
+    parameters,
+  };
 }
 
 function tagCondition(value: TagCondition['value']): string {
@@ -82,20 +95,27 @@ function tagCondition(value: TagCondition['value']): string {
 
 function orderBy(query: PropertyQuery): string {
   const direction = query.order?.descending === true ? 'DESC' : 'ASC';
-  if (query.order?.by === 'revision') return `ORDER BY substr(version, 1, 8) ${direction}, entity_key ${direction}`;
+  if (query.order?.by === 'revision')
+    return `ORDER BY substr(version, 1, 8) ${direction}, entity_key ${direction}`;
   return `ORDER BY entity_key ${direction}`;
 }
 
 function checkLimit(limit: number): number {
   if (!Number.isInteger(limit) || limit < 1 || limit > pageRowsMax) {
-    throw new CodedError('bad-argument', `limit must be 1 to ${pageRowsMax}, not ${limit}`, { field: 'limit', value: limit });
+    throw new CodedError('bad-argument', `limit must be 1 to ${pageRowsMax}, not ${limit}`, {
+      field: 'limit',
+      value: limit,
+    });
   }
   return limit;
 }
 
 function checkOffset(offset: number): number {
   if (!Number.isSafeInteger(offset) || offset < 0) {
-    throw new CodedError('bad-argument', `offset must be 0 or more, not ${offset}`, { field: 'offset', value: offset });
+    throw new CodedError('bad-argument', `offset must be 0 or more, not ${offset}`, {
+      field: 'offset',
+      value: offset,
+    });
   }
   return offset;
 }

@@ -75,7 +75,9 @@ export async function createIndex(identity: ShardIdentity, settings: GroupSettin
   if (existsSync(path)) return;
   // SQLite would play a write-ahead log left by another database into the new one.
   if (existsSync(`${path}-wal`)) {
-    throw new CodedError('damaged-database', `database ${path} is gone but its write-ahead log is there`, { path });
+    throw new CodedError('damaged-database', `database ${path} is gone but its write-ahead log is there`, {
+      path,
+    });
   }
   await makeDirectory(directory);
   const temporary = temporaryPath(path);
@@ -87,7 +89,13 @@ export async function createIndex(identity: ShardIdentity, settings: GroupSettin
       database.pragma(`user_version = ${schemaVersion}`);
       database
         .prepare('INSERT INTO shard VALUES (1, ?, ?, ?, ?, 0, ?, 0, 0, 0)')
-        .run(identity.group, identity.shard, settings.shards, settings.spelling, randomBytes(writeTokenBytes));
+        .run(
+          identity.group,
+          identity.shard,
+          settings.shards,
+          settings.spelling,
+          randomBytes(writeTokenBytes),
+        );
       // Closing checkpoints and removes the WAL: the one file is then complete and synced.
       database.close();
     });
@@ -122,20 +130,30 @@ function isThere(path: string): boolean {
   }
 }
 
-function checkIdentity(database: Database, path: string, identity: ShardIdentity): { shards: number; spelling: Spelling } {
-  const damaged = (why: string) => new CodedError('damaged-database', `database ${path} is damaged: ${why}`, { path });
-  if (database.pragma('application_id', { simple: true }) !== applicationId) throw damaged('it is no property index');
+function checkIdentity(
+  database: Database,
+  path: string,
+  identity: ShardIdentity,
+): { shards: number; spelling: Spelling } {
+  const damaged = (why: string) =>
+    new CodedError('damaged-database', `database ${path} is damaged: ${why}`, { path });
+  if (database.pragma('application_id', { simple: true }) !== applicationId)
+    throw damaged('it is no property index');
   const version = database.pragma('user_version', { simple: true });
   if (typeof version === 'number' && version > schemaVersion) {
-    throw new CodedError('newer-format', `database ${path} has schema version ${version}; this program knows ${schemaVersion}`, {
-      path,
-      value: version,
-    });
+    throw new CodedError(
+      'newer-format',
+      `database ${path} has schema version ${version}; this program knows ${schemaVersion}`,
+      {
+        path,
+        value: version,
+      },
+    );
   }
   if (version !== schemaVersion) throw damaged(`schema version ${String(version)}`);
-  const row = database.prepare('SELECT property_group, shard, shards, spelling FROM shard WHERE one = 1').get() as
-    | { property_group: string; shard: number; shards: number; spelling: string }
-    | undefined;
+  const row = database
+    .prepare('SELECT property_group, shard, shards, spelling FROM shard WHERE one = 1')
+    .get() as { property_group: string; shard: number; shards: number; spelling: string } | undefined;
   if (row === undefined) throw damaged('its shard row is gone');
   if (row.property_group !== identity.group || row.shard !== identity.shard) {
     throw damaged(`it belongs to group ${row.property_group}, shard ${row.shard}`);

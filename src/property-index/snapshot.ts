@@ -53,15 +53,21 @@ export class Snapshot {
         return readTotals(totals, path);
       });
       // The cast keeps SQLite from handing the bytes over as UTF-8 text, which would cost more than the scan.
-      this.#page = prepare<PackedRow>(database, `
+      this.#page = prepare<PackedRow>(
+        database,
+        `
         SELECT CAST(group_concat(placement || entity_key || version, '') AS BLOB) AS packed,
           max(entity_key) AS last
         FROM (SELECT placement, entity_key, version FROM leaf WHERE entity_key > ? ORDER BY entity_key LIMIT ${pageRows})
-      `);
-      this.#sourcePage = prepare<SourceRow>(database, `
+      `,
+      );
+      this.#sourcePage = prepare<SourceRow>(
+        database,
+        `
         SELECT placement, entity_key, version, text FROM leaf JOIN source USING (source_id)
         WHERE entity_key > ? ORDER BY entity_key LIMIT ${sourcePageRows}
-      `);
+      `,
+      );
     } catch (error) {
       database.close();
       throw error;

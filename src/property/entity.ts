@@ -60,7 +60,9 @@ export function namePrefixEnd(name: string): Buffer {
 export function parseEntityKey(group: string, key: Buffer): Entity {
   const end = key.indexOf(0);
   if (end < 1 || end === key.length - 1) {
-    throw new CodedError('bad-message', `not an entity key: ${key.subarray(0, 64).toString('hex')}`, { group });
+    throw new CodedError('bad-message', `not an entity key: ${key.subarray(0, 64).toString('hex')}`, {
+      group,
+    });
   }
   return {
     group,

@@ -23,7 +23,10 @@ export const slotsMax = 65_536;
 export function checkGroupSettings(settings: Pick<GroupSettings, 'shards' | 'slots'>): void {
   const { shards, slots } = settings;
   if (!Number.isInteger(shards) || shards < 1 || shards > shardsMax) {
-    throw new CodedError('bad-argument', `shards must be 1 to ${shardsMax}, not ${shards}`, { field: 'shards', value: shards });
+    throw new CodedError('bad-argument', `shards must be 1 to ${shardsMax}, not ${shards}`, {
+      field: 'shards',
+      value: shards,
+    });
   }
   if (!Number.isInteger(slots) || slots < 1 || slots > slotsMax || (slots & (slots - 1)) !== 0) {
     throw new CodedError('bad-argument', `slots must be a power of two from 1 to ${slotsMax}, not ${slots}`, {
@@ -39,10 +42,19 @@ const groupNameBytesMax = 200;
 
 /** Throws `bad-argument` unless the name is safe as one path component. */
 export function checkGroupName(group: string): void {
-  if (!groupNamePattern.test(group) || /[. ]$/.test(group) || Buffer.byteLength(group) > groupNameBytesMax || !group.isWellFormed()) {
-    throw new CodedError('bad-argument', `group name ${JSON.stringify(group)} is not safe as a directory name`, {
-      field: 'group',
-      value: group,
-    });
+  if (
+    !groupNamePattern.test(group) ||
+    /[. ]$/.test(group) ||
+    Buffer.byteLength(group) > groupNameBytesMax ||
+    !group.isWellFormed()
+  ) {
+    throw new CodedError(
+      'bad-argument',
+      `group name ${JSON.stringify(group)} is not safe as a directory name`,
+      {
+        field: 'group',
+        value: group,
+      },
+    );
   }
 }

@@ -8,14 +8,17 @@ import type { AskedMember } from './match-members.ts';
 /** The report of a shard whose listed trees are like and have equal roots; null where it has to be compared. */
 export function listedEqual(target: ShardCopies, asked: readonly AskedMember[]): ShardReport | null {
   const { group, shard, copies } = target;
-  const trees = copies.map(({ place }) =>
-    asked.find(({ member }) => member.place === place)?.offer.tree(group, shard) ?? null,
+  const trees = copies.map(
+    ({ place }) => asked.find(({ member }) => member.place === place)?.offer.tree(group, shard) ?? null,
   );
   const told = trees.filter((tree) => tree !== null);
   const [first] = told;
   if (first === undefined || told.length < trees.length || trees.length < 2) return null;
   if (told.some(({ root, spelling }) => !root.equals(first.root) || spelling !== first.spelling)) return null;
-  if (!areAlike(told.map((description, copy) => ({ place: copies[copy]?.place ?? '', view: { description } })))) return null;
+  if (
+    !areAlike(told.map((description, copy) => ({ place: copies[copy]?.place ?? '', view: { description } })))
+  )
+    return null;
   return {
     ...noCounts,
     group,

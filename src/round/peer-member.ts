@@ -53,7 +53,16 @@ export class PeerMember implements Member, Disposable {
         throw new CodedError('refused', message, { place: this.place, group, shard });
       }
       if (outcome === 'running') onProgress?.(`building ${this.place} ${group}/${shard}: ${leaves} leaves`);
-      else await onBuilt?.({ group, shard, outcome, reason, generation: generation ?? 0n, root: root ?? Buffer.alloc(0), leaves });
+      else
+        await onBuilt?.({
+          group,
+          shard,
+          outcome,
+          reason,
+          generation: generation ?? 0n,
+          root: root ?? Buffer.alloc(0),
+          leaves,
+        });
     }
   }
 

@@ -33,7 +33,11 @@ export class RootMember implements Member {
     for (const group of await listGroups(root)) {
       const settings = await readGroupSettings(root, group);
       if (settings === null) continue;
-      groups.push({ group, shards: settings.shards, offered: Array.from({ length: settings.shards }, (_, shard) => shard) });
+      groups.push({
+        group,
+        shards: settings.shards,
+        offered: Array.from({ length: settings.shards }, (_, shard) => shard),
+      });
     }
     // A local tree is opened where it is compared; nothing is saved by asking for it here.
     return { groups, tree: () => null, holds: () => true };
@@ -52,13 +56,20 @@ export class RootMember implements Member {
       const settings = await readGroupSettings(root, group);
       // An absent group is a copy with nothing in it: there is nothing to build yet.
       if (settings === null) continue;
-      const { outcome, reason, generation, leaves, root: digest } = await builder.build({
+      const {
+        outcome,
+        reason,
+        generation,
+        leaves,
+        root: digest,
+      } = await builder.build({
         identity: { root, group, shard },
         settings,
         force,
         signal,
         onDamage,
-        onProgress: ({ phase, done, total }) => onProgress?.(`building ${root} ${group}/${shard}: ${phase} ${done} of ${total}`),
+        onProgress: ({ phase, done, total }) =>
+          onProgress?.(`building ${root} ${group}/${shard}: ${phase} ${done} of ${total}`),
       });
       await onBuilt?.({ group, shard, outcome, reason, generation, root: digest, leaves });
     }

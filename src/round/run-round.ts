@@ -46,7 +46,11 @@ export async function runRound(members: readonly Member[], options: RoundOptions
   const present = matchMembers(asked, options.narrowing ?? {}).map(shardPlaces);
   asked = await buildTrees(asked, lost, present, options);
   // Listed once more, now of fresh trees: one round trip tells which shards agree, however many there are.
-  asked = await askMembers(asked.map(({ member }) => member), lost, options);
+  asked = await askMembers(
+    asked.map(({ member }) => member),
+    lost,
+    options,
+  );
   const reports: ShardReport[] = [];
   let targets = asked.length === 0 ? [] : matchMembers(asked, options.narrowing ?? {});
   targets = targets.filter((target) => {
@@ -100,7 +104,9 @@ interface ShardPlaces extends BuildOrder {
   readonly places: readonly string[];
 }
 
-function shardPlaces(shard: BuildOrder & { readonly copies: readonly { readonly place: string }[] }): ShardPlaces {
+function shardPlaces(
+  shard: BuildOrder & { readonly copies: readonly { readonly place: string }[] },
+): ShardPlaces {
   return { group: shard.group, shard: shard.shard, places: shard.copies.map(({ place }) => place) };
 }
 
@@ -161,15 +167,18 @@ function roundReport(
 ): RoundReport {
   const repair = reports.length === 0 ? { ...combineReports([]), ...noCounts } : combineReports(reports);
   const copies = members.map(({ place }) => copyReport(place, reports, lost, options));
-  const first = (outcome: RoundOutcome): RoundCopy | undefined => copies.find((copy) => copy.outcome === outcome);
+  const first = (outcome: RoundOutcome): RoundCopy | undefined =>
+    copies.find((copy) => copy.outcome === outcome);
   const fault = reports.find((report) => report.outcome === 'failed' && !failedByLoss(report));
   if (fault !== undefined) return { outcome: 'failed', reason: fault.reason, repair, copies };
   // A copy that was lost explains those that only miss what it had.
-  const missing = copies.find((copy) => copy.outcome === 'inconclusive' && copy.lost) ?? first('inconclusive');
+  const missing =
+    copies.find((copy) => copy.outcome === 'inconclusive' && copy.lost) ?? first('inconclusive');
   if (missing !== undefined) {
     return { outcome: 'inconclusive', reason: `${missing.place}: ${missing.reason}`, repair, copies };
   }
-  if (repair.outcome === 'inconclusive') return { outcome: 'inconclusive', reason: repair.reason, repair, copies };
+  if (repair.outcome === 'inconclusive')
+    return { outcome: 'inconclusive', reason: repair.reason, repair, copies };
   return { outcome: repair.outcome === 'differs' ? 'differs' : 'converged', reason: null, repair, copies };
 }
 
@@ -190,15 +199,24 @@ function copyReport(
   const mine = reports.flatMap(({ copies }) => copies.filter((copy) => copy.place === place));
   const changed = mine.reduce((sum, copy) => sum + copy.changed, 0);
   const gone = lost.find(({ member }) => member.place === place);
-  if (gone !== undefined) return { place, outcome: 'inconclusive', lost: true, changed, reason: gone.error.message };
+  if (gone !== undefined)
+    return { place, outcome: 'inconclusive', lost: true, changed, reason: gone.error.message };
   const error = mine.find((copy) => copy.error !== null)?.error ?? null;
   if (error !== null) return { place, outcome: 'inconclusive', lost: true, changed, reason: error.message };
-  const faults = reports.filter(({ copies }) => copies.some((copy) => copy.place === place && copy.failed > 0));
+  const faults = reports.filter(({ copies }) =>
+    copies.some((copy) => copy.place === place && copy.failed > 0),
+  );
   if (faults.some((report) => !failedByLoss(report))) {
     return { place, outcome: 'failed', lost: false, changed, reason: 'some versions could not be applied' };
   }
   if (faults.length > 0) {
-    return { place, outcome: 'inconclusive', lost: false, changed, reason: 'some of what it lacks was only at a copy that was lost' };
+    return {
+      place,
+      outcome: 'inconclusive',
+      lost: false,
+      changed,
+      reason: 'some of what it lacks was only at a copy that was lost',
+    };
   }
   const differs = dryRun && reports.some(({ outcome }) => outcome === 'differs');
   return { place, outcome: differs ? 'differs' : 'converged', lost: false, changed, reason: null };

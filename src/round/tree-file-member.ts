@@ -27,7 +27,8 @@ export class TreeFileMember implements Member {
     const { description } = view;
     const { group, shard, shards } = description;
     return {
-      tree: (...asked) => (this.#options.tellsShard && asked[0] === group && asked[1] === shard ? description : null),
+      tree: (...asked) =>
+        this.#options.tellsShard && asked[0] === group && asked[1] === shard ? description : null,
       groups: [{ group, shards, offered: this.#options.tellsShard ? [shard] : null }],
       // It is of its own shard only; of others it says nothing.
       holds: () => false,
@@ -35,7 +36,12 @@ export class TreeFileMember implements Member {
   }
 
   copy(group: string, shard: number): TreeFileCopy {
-    return new TreeFileCopy({ place: this.place, group, shard, openView: () => this.#options.openView(shard) });
+    return new TreeFileCopy({
+      place: this.place,
+      group,
+      shard,
+      openView: () => this.#options.openView(shard),
+    });
   }
 
   async build(): Promise<void> {}

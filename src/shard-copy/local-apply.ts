@@ -28,13 +28,20 @@ export async function openLocalApply(local: LocalApplyOptions, options: ApplyOpt
   const { root, group, shard } = local;
   const settings = await createGroup(root, group, options.settings);
   if (shard >= settings.shards) {
-    throw new CodedError('not-found', `group ${group} of ${root} has ${settings.shards} shards; there is no shard ${shard}`, {
-      group,
-      shard,
-    });
+    throw new CodedError(
+      'not-found',
+      `group ${group} of ${root} has ${settings.shards} shards; there is no shard ${shard}`,
+      {
+        group,
+        shard,
+      },
+    );
   }
   await createIndex(local, settings);
-  const writer = new IndexWriter(local, { clock: local.clock, checkpointsElsewhere: local.checkpointer !== undefined });
+  const writer = new IndexWriter(local, {
+    clock: local.clock,
+    checkpointsElsewhere: local.checkpointer !== undefined,
+  });
   try {
     checkIndex(writer, settings);
     return new LocalApplySession(local, writer, replaceableCount(local, options));
@@ -81,7 +88,10 @@ class LocalApplySession implements ApplySession {
     return run;
   }
 
-  async #applyBatch(batch: readonly StoredVersion[], signal: AbortSignal | undefined): Promise<ApplyResult[]> {
+  async #applyBatch(
+    batch: readonly StoredVersion[],
+    signal: AbortSignal | undefined,
+  ): Promise<ApplyResult[]> {
     if (this.#closed) throw new CodedError('cancelled', 'the apply session is closed');
     throwIfAborted(signal);
     const results: ApplyResult[] = [];

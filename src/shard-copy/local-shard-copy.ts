@@ -78,7 +78,13 @@ export class LocalShardCopy implements ShardCopy {
   // A tree in another spelling than the group's is made for this one view, from the index as it is now.
   async #openRespelled(settings: GroupSettings, signal: AbortSignal | undefined): Promise<ShardView> {
     const path = temporaryPath(join(this.#directory.path, 'respelled'));
-    const reader = await openRespelledTree({ identity: this.#options, settings, path, clock: this.#options.clock, signal });
+    const reader = await openRespelledTree({
+      identity: this.#options,
+      settings,
+      path,
+      clock: this.#options.clock,
+      signal,
+    });
     return new TreeView(reader, false);
   }
 

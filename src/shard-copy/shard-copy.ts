@@ -132,4 +132,3 @@ export const applyBatchRowsMax = 200;
 
 /** Bytes of source text in a batch: fits a message of the wire with room to spare. */
 export const applyBatchBytesMax = 1024 * 1024;
-

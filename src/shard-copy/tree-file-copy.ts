@@ -46,9 +46,13 @@ export class TreeFileCopy implements ShardCopy {
   }
 
   #readOnly(): CodedError {
-    return new CodedError('read-only', `${this.place} is a tree file: it holds no values and cannot be written`, {
-      place: this.place,
-    });
+    return new CodedError(
+      'read-only',
+      `${this.place} is a tree file: it holds no values and cannot be written`,
+      {
+        place: this.place,
+      },
+    );
   }
 }
 

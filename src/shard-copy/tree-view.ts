@@ -14,7 +14,11 @@ export class TreeView implements ShardView {
   readonly #onDamage: (error: CodedError) => Promise<void>;
 
   /** Takes over the reader. `stale`: the index has moved on since the tree; `onDamage` is told before damage is thrown. */
-  constructor(reader: TreeReader, stale: boolean, onDamage = async (_error: CodedError): Promise<void> => {}) {
+  constructor(
+    reader: TreeReader,
+    stale: boolean,
+    onDamage = async (_error: CodedError): Promise<void> => {},
+  ) {
     this.#reader = reader;
     this.#onDamage = onDamage;
     const { header, root } = reader;

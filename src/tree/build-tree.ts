@@ -83,7 +83,14 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
     // A build may have died between publishing and collecting.
     await directory.collect();
     const { root, leaves } = newest.root;
-    return { outcome: 'skipped', reason: 'unchanged', generation: newest.header.generation, root, leaves, setAside };
+    return {
+      outcome: 'skipped',
+      reason: 'unchanged',
+      generation: newest.header.generation,
+      root,
+      leaves,
+      setAside,
+    };
   }
   const generation = (generations.at(-1) ?? 0n) + 1n;
   const temporary = temporaryPath(directory.pathOf(generation));
@@ -112,9 +119,13 @@ export async function acquireBuildLock(directory: string, options: BuildOptions)
     const lock = FileLock.tryAcquire(join(directory, 'build.lock'));
     if (lock !== null) return lock;
     if (clock.monotonicMs() > deadline) {
-      throw new CodedError('busy', `another process has been building shard ${identity.shard} of ${identity.group} for long`, {
-        ...identity,
-      });
+      throw new CodedError(
+        'busy',
+        `another process has been building shard ${identity.shard} of ${identity.group} for long`,
+        {
+          ...identity,
+        },
+      );
     }
     await clock.sleep(buildPollMs, signal).catch((error: unknown) => {
       throw CodedError.from(signal?.aborted ? signal.reason : error);
@@ -161,7 +172,10 @@ export async function writeTree(snapshot: Snapshot, options: WriteTreeOptions): 
   await makeDirectory(scratch);
   const slotFiles = new SlotFiles(scratch, settings.slots);
   try {
-    const pages = snapshot.spelling === settings.spelling ? snapshot.leafRows() : respelledRows(snapshot, settings.spelling);
+    const pages =
+      snapshot.spelling === settings.spelling
+        ? snapshot.leafRows()
+        : respelledRows(snapshot, settings.spelling);
     let done = 0;
     for (const packed of pages) {
       done += slotFiles.add(packed);
@@ -170,9 +184,13 @@ export async function writeTree(snapshot: Snapshot, options: WriteTreeOptions): 
       await yieldToEventLoop(signal);
     }
     if (done !== leaves) {
-      throw new CodedError('damaged-database', `database ${snapshot.path} is damaged: it holds ${done} leaves and counts ${leaves}`, {
-        path: snapshot.path,
-      });
+      throw new CodedError(
+        'damaged-database',
+        `database ${snapshot.path} is damaged: it holds ${done} leaves and counts ${leaves}`,
+        {
+          path: snapshot.path,
+        },
+      );
     }
     crashPoint('tree:spilled');
     const header: TreeHeader = {
@@ -190,7 +208,15 @@ export async function writeTree(snapshot: Snapshot, options: WriteTreeOptions): 
       composed += slotFiles.leavesOf(slot);
       onProgress?.({ phase: 'composing', done: composed, total: leaves });
     };
-    return await composeTree({ path: options.path, header, slotFiles, leaves, liveLeaves: live, signal, onSlot });
+    return await composeTree({
+      path: options.path,
+      header,
+      slotFiles,
+      leaves,
+      liveLeaves: live,
+      signal,
+      onSlot,
+    });
   } catch (error) {
     rmSync(options.path, { force: true });
     throw error;

@@ -45,7 +45,8 @@ export class SlotFiles {
     this.#directory = directory;
     this.#slotMask = slots - 1;
     this.#fileShift = Math.max(0, Math.log2(slots / filesMax));
-    this.#blockCapacity = Math.max(blockBytesMin, Math.min(blockMemoryBytes / slots, blockPayloadBytesMax)) + blockHeadBytes;
+    this.#blockCapacity =
+      Math.max(blockBytesMin, Math.min(blockMemoryBytes / slots, blockPayloadBytesMax)) + blockHeadBytes;
     this.#memory = Buffer.allocUnsafeSlow(this.#blockCapacity * slots);
     this.#used = new Int32Array(slots).fill(blockHeadBytes);
     this.#blockLeaves = new Int32Array(slots);
@@ -61,7 +62,8 @@ export class SlotFiles {
       const keyBytes = ((packed[position + 2] as number) << 8) | (packed[position + 3] as number);
       const end = position + packedLeafHeadBytes + keyBytes + packedVersionBytes;
       // SQLite has no page checksums: a damaged length is found here.
-      if (end > packed.length) throw new CodedError('damaged-database', 'the property index holds a leaf of a wrong length');
+      if (end > packed.length)
+        throw new CodedError('damaged-database', 'the property index holds a leaf of a wrong length');
       this.#append(slot, packed, position + 2, end);
       position = end;
     }

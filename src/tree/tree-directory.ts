@@ -78,7 +78,12 @@ export class TreeDirectory {
       return await TreeReader.open(this.pathOf(generation));
     } catch (error) {
       if (error instanceof CodedError && error.code === 'not-found') {
-        throw new CodedError('generation-gone', `tree generation ${generation} in ${this.path} is gone`, { generation: String(generation) }, { cause: error });
+        throw new CodedError(
+          'generation-gone',
+          `tree generation ${generation} in ${this.path} is gone`,
+          { generation: String(generation) },
+          { cause: error },
+        );
       }
       throw error;
     }
@@ -116,7 +121,8 @@ export class TreeDirectory {
   async removeLeftovers(): Promise<void> {
     await makeDirectory(this.path);
     for (const name of await readdir(this.path)) {
-      if (name.endsWith(temporarySuffix)) await rm(join(this.path, basename(name)), { recursive: true, force: true });
+      if (name.endsWith(temporarySuffix))
+        await rm(join(this.path, basename(name)), { recursive: true, force: true });
     }
   }
 }

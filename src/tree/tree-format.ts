@@ -132,7 +132,8 @@ export function decodeRootRecord(bytes: Buffer, place: Place): RootRecord {
     slots: bytes.readUInt32LE(81),
   };
   const empty = length === 0;
-  if (empty !== (record.leaves === 0) || empty !== (record.slots === 0)) throw damaged(place, 'root and counts disagree');
+  if (empty !== (record.leaves === 0) || empty !== (record.slots === 0))
+    throw damaged(place, 'root and counts disagree');
   if (record.liveLeaves > record.leaves || record.slots > Math.min(slotsMax, record.leaves)) {
     throw damaged(place, `${record.leaves} leaves, ${record.liveLeaves} live, in ${record.slots} slots`);
   }
@@ -171,17 +172,20 @@ export function encodeFooter(entries: readonly SectionEntry[]): Buffer {
 export function decodeTrailer(trailer: Buffer, fileBytes: number, place: Place): number {
   if (!trailer.subarray(16).equals(tailMagic)) throw damaged(place, 'it does not end as a tree file does');
   const written = trailer.readBigUInt64LE(4);
-  if (written !== BigInt(fileBytes)) throw damaged(place, `it has ${fileBytes} bytes and was written with ${written}`);
+  if (written !== BigInt(fileBytes))
+    throw damaged(place, `it has ${fileBytes} bytes and was written with ${written}`);
   const count = trailer.readUInt32LE(0);
   if (count < 4 || count > sectionsMax) throw damaged(place, `${count} sections`);
-  if (count * sectionEntryBytes + trailerBytes > fileBytes) throw damaged(place, `${count} sections do not fit`);
+  if (count * sectionEntryBytes + trailerBytes > fileBytes)
+    throw damaged(place, `${count} sections do not fit`);
   return count;
 }
 
 /** The sections of a footer, checked: checksum, and that they follow each other from 0 to the footer without a gap. */
 export function decodeFooter(footer: Buffer, place: Place): SectionEntry[] {
   const end = footer.length - trailerBytes;
-  if (crc32(footer.subarray(0, end + 12)) !== footer.readUInt32LE(end + 12)) throw damaged(place, 'the footer checksum fails');
+  if (crc32(footer.subarray(0, end + 12)) !== footer.readUInt32LE(end + 12))
+    throw damaged(place, 'the footer checksum fails');
   const entries: SectionEntry[] = [];
   let next = 0;
   for (let position = 0; position < end; position += sectionEntryBytes) {
@@ -191,7 +195,8 @@ export function decodeFooter(footer: Buffer, place: Place): SectionEntry[] {
       bytes: readCount(footer, position + 12, place),
       checksum: footer.readUInt32LE(position + 20),
     };
-    if (entry.offset !== next) throw damaged(place, `section ${entry.type} begins at ${entry.offset}, not ${next}`);
+    if (entry.offset !== next)
+      throw damaged(place, `section ${entry.type} begins at ${entry.offset}, not ${next}`);
     next += entry.bytes;
     entries.push(entry);
   }

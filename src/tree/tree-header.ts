@@ -46,7 +46,8 @@ export function decodeHeader(bytes: Buffer, place: Place): TreeHeader {
   const header = parseJson(bytes.toString('utf8', 16), place);
   const scheme = membersOf(header['slotScheme']);
   const { hash, seed, slots } = scheme;
-  if (typeof hash !== 'string' || typeof seed !== 'string') throw damaged(place, 'its header has no slot scheme');
+  if (typeof hash !== 'string' || typeof seed !== 'string')
+    throw damaged(place, 'its header has no slot scheme');
   if (hash !== 'xxh64' || seed !== '0') {
     throw new CodedError(
       'newer-format',

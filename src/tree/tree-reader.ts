@@ -49,7 +49,13 @@ export class TreeReader implements AsyncDisposable {
   readonly #slotSection: SectionEntry;
   #slotRecords: readonly SlotRecord[] | undefined;
 
-  private constructor(file: FileReader, header: TreeHeader, root: RootRecord, leaves: SectionEntry, slots: SectionEntry) {
+  private constructor(
+    file: FileReader,
+    header: TreeHeader,
+    root: RootRecord,
+    leaves: SectionEntry,
+    slots: SectionEntry,
+  ) {
     this.#file = file;
     this.header = header;
     this.root = root;
@@ -66,14 +72,20 @@ export class TreeReader implements AsyncDisposable {
     const file = await FileReader.open(path);
     try {
       const entries = await readSections(file);
-      const headerBytes = await readSection(file, findSection(file, entries, sectionType.header), headerBytesMax);
+      const headerBytes = await readSection(
+        file,
+        findSection(file, entries, sectionType.header),
+        headerBytesMax,
+      );
       const header = decodeHeader(headerBytes, { path, offset: 0 });
       const rootEntry = findSection(file, entries, sectionType.root);
-      if (rootEntry.bytes !== rootRecordBytes) throw damaged(at(file, rootEntry), `a root record of ${rootEntry.bytes} bytes`);
+      if (rootEntry.bytes !== rootRecordBytes)
+        throw damaged(at(file, rootEntry), `a root record of ${rootEntry.bytes} bytes`);
       const root = decodeRootRecord(await readSection(file, rootEntry, rootRecordBytes), at(file, rootEntry));
       const leaves = findSection(file, entries, sectionType.leaves);
       const slots = findSection(file, entries, sectionType.slots);
-      if (slots.bytes !== root.slots * slotRecordBytes) throw damaged(at(file, slots), `${slots.bytes} bytes of slots`);
+      if (slots.bytes !== root.slots * slotRecordBytes)
+        throw damaged(at(file, slots), `${slots.bytes} bytes of slots`);
       return new TreeReader(file, header, root, leaves, slots);
     } catch (error) {
       await file[Symbol.asyncDispose]();
@@ -97,21 +109,29 @@ export class TreeReader implements AsyncDisposable {
     let offset = this.#leafSection.offset;
     for (let position = 0; position < bytes.length; position += slotRecordBytes) {
       const record = decodeSlotRecord(bytes, position, place);
-      if (record.slot <= previous || record.slot >= this.header.slots) throw damaged(place, `slot ${record.slot} after ${previous}`);
+      if (record.slot <= previous || record.slot >= this.header.slots)
+        throw damaged(place, `slot ${record.slot} after ${previous}`);
       if (record.generation !== this.header.generation) {
-        throw new CodedError('newer-format', `tree file ${place.path} keeps slot ${record.slot} in generation ${record.generation}`, {
-          path: place.path,
-        });
+        throw new CodedError(
+          'newer-format',
+          `tree file ${place.path} keeps slot ${record.slot} in generation ${record.generation}`,
+          {
+            path: place.path,
+          },
+        );
       }
-      if (record.offset !== offset || record.leaves < 1 || record.bytes < 1) throw damaged(place, `slot ${record.slot} at ${record.offset}`);
+      if (record.offset !== offset || record.leaves < 1 || record.bytes < 1)
+        throw damaged(place, `slot ${record.slot} at ${record.offset}`);
       previous = record.slot;
       offset += record.bytes;
       leaves += record.leaves;
       composer.update(record.digest);
       records.push(record);
     }
-    if (offset !== this.#leafSection.offset + this.#leafSection.bytes) throw damaged(place, `the slots end at ${offset}`);
-    if (leaves !== this.root.leaves) throw damaged(place, `the slots have ${leaves} leaves, the root ${this.root.leaves}`);
+    if (offset !== this.#leafSection.offset + this.#leafSection.bytes)
+      throw damaged(place, `the slots end at ${offset}`);
+    if (leaves !== this.root.leaves)
+      throw damaged(place, `the slots have ${leaves} leaves, the root ${this.root.leaves}`);
     if (!composer.finish().equals(this.root.root)) throw damaged(place, 'the slots do not make the root');
     return records;
   }
@@ -126,7 +146,8 @@ export class TreeReader implements AsyncDisposable {
     for (let offset = record.offset; offset < end; ) {
       throwIfAborted(signal);
       // Many small blocks come with one read.
-      if (!holdsBlock(read)) read = await this.#file.read(offset, Math.min(end - offset, blockHeadBytes + blockPayloadBytesMax));
+      if (!holdsBlock(read))
+        read = await this.#file.read(offset, Math.min(end - offset, blockHeadBytes + blockPayloadBytesMax));
       const block = this.#takeBlock(record, read, offset);
       read = read.subarray(block.length);
       const page = this.#decodeBlock(block, offset, previous);
@@ -141,8 +162,10 @@ export class TreeReader implements AsyncDisposable {
 
   #checkSlot(record: SlotRecord, leaves: number, composer: DigestComposer): void {
     const place = { path: this.path, offset: record.offset };
-    if (leaves !== record.leaves) throw damaged(place, `slot ${record.slot} has ${leaves} leaves, not ${record.leaves}`);
-    if (!composer.finish().equals(record.digest)) throw damaged(place, `the leaves of slot ${record.slot} do not make its digest`);
+    if (leaves !== record.leaves)
+      throw damaged(place, `slot ${record.slot} has ${leaves} leaves, not ${record.leaves}`);
+    if (!composer.finish().equals(record.digest))
+      throw damaged(place, `the leaves of slot ${record.slot} do not make its digest`);
   }
 
   /** The block at the start of what was read from `offset` on, checked. */
@@ -151,8 +174,10 @@ export class TreeReader implements AsyncDisposable {
     if (read.length < blockHeadBytes) throw damaged(place, `a block of ${read.length} bytes`);
     const head = decodeBlockHead(read, 0);
     const bytes = blockHeadBytes + head.payloadBytes;
-    if (head.slot !== record.slot) throw damaged(place, `a block of slot ${head.slot} in slot ${record.slot}`);
-    if (bytes > read.length || head.leaves < 1) throw damaged(place, `a block of ${bytes} bytes and ${head.leaves} leaves`);
+    if (head.slot !== record.slot)
+      throw damaged(place, `a block of slot ${head.slot} in slot ${record.slot}`);
+    if (bytes > read.length || head.leaves < 1)
+      throw damaged(place, `a block of ${bytes} bytes and ${head.leaves} leaves`);
     const block = read.subarray(0, bytes);
     if (blockChecksum(block) !== head.checksum) throw damaged(place, 'the block checksum fails');
     return block;
@@ -173,7 +198,8 @@ export class TreeReader implements AsyncDisposable {
       previous = key;
       position = end;
     }
-    if (page.length !== block.readUInt32LE(8)) throw damaged({ path: this.path, offset }, `a block of ${page.length} leaves`);
+    if (page.length !== block.readUInt32LE(8))
+      throw damaged({ path: this.path, offset }, `a block of ${page.length} leaves`);
     return page;
   }
 
@@ -183,7 +209,9 @@ export class TreeReader implements AsyncDisposable {
 }
 
 function holdsBlock(read: Buffer): boolean {
-  return read.length >= blockHeadBytes && read.length >= blockHeadBytes + decodeBlockHead(read, 0).payloadBytes;
+  return (
+    read.length >= blockHeadBytes && read.length >= blockHeadBytes + decodeBlockHead(read, 0).payloadBytes
+  );
 }
 
 async function readSections(file: FileReader): Promise<SectionEntry[]> {
@@ -199,12 +227,14 @@ async function readSections(file: FileReader): Promise<SectionEntry[]> {
 function findSection(file: FileReader, entries: readonly SectionEntry[], type: number): SectionEntry {
   const found = entries.filter((entry) => entry.type === type);
   const [entry] = found;
-  if (entry === undefined || found.length > 1) throw damaged({ path: file.path, offset: 0 }, `${found.length} sections of type ${type}`);
+  if (entry === undefined || found.length > 1)
+    throw damaged({ path: file.path, offset: 0 }, `${found.length} sections of type ${type}`);
   return entry;
 }
 
 async function readSection(file: FileReader, entry: SectionEntry, bytesMax: number): Promise<Buffer> {
-  if (entry.bytes > bytesMax) throw damaged(at(file, entry), `a section of ${entry.bytes} bytes; the ceiling is ${bytesMax}`);
+  if (entry.bytes > bytesMax)
+    throw damaged(at(file, entry), `a section of ${entry.bytes} bytes; the ceiling is ${bytesMax}`);
   const bytes = await file.read(entry.offset, entry.bytes);
   if (crc32(bytes) !== entry.checksum) throw damaged(at(file, entry), 'the section checksum fails');
   return bytes;

@@ -10,7 +10,14 @@ import { yieldToEventLoop } from '../lib/event-loop.ts';
 import { DigestComposer } from '../property/tree-digest.ts';
 import { BlockDigests } from './block-digests.ts';
 import { type SlotFiles, writeFully } from './slot-files.ts';
-import { encodeFooter, encodeRootRecord, encodeSlotRecord, type SectionEntry, sectionType, slotRecordBytes } from './tree-format.ts';
+import {
+  encodeFooter,
+  encodeRootRecord,
+  encodeSlotRecord,
+  type SectionEntry,
+  sectionType,
+  slotRecordBytes,
+} from './tree-format.ts';
 import { encodeHeader, type TreeHeader } from './tree-header.ts';
 
 /** Bytes copied before other work gets a turn. */
@@ -97,13 +104,24 @@ class TreeComposer {
       assert(finished.leaves === slotLeaves, 'a slot file holds what was added');
       rootComposer.update(finished.digest);
       const bytes = this.#offset - offset;
-      encodeSlotRecord(records, slots * slotRecordBytes, { slot, ...finished, offset, bytes, generation: header.generation });
+      encodeSlotRecord(records, slots * slotRecordBytes, {
+        slot,
+        ...finished,
+        offset,
+        bytes,
+        generation: header.generation,
+      });
       slots += 1;
       leaves += slotLeaves;
       onSlot?.(slot);
     }
     assert(leaves === this.#options.leaves, 'the slots hold all leaves');
-    this.#sections.push({ type: sectionType.leaves, offset: start, bytes: this.#offset - start, checksum: 0 });
+    this.#sections.push({
+      type: sectionType.leaves,
+      offset: start,
+      bytes: this.#offset - start,
+      checksum: 0,
+    });
     return { records: records.subarray(0, slots * slotRecordBytes), root: rootComposer.finish(), slots };
   }
 }

@@ -27,7 +27,8 @@ export function applyCase(count: number, valueBytes: number): BenchCase {
       using reader = new IndexReader(from);
       for (const page of reader.allPages(1_000)) versions.push(...page);
       const batches: StoredVersion[][] = [];
-      for (let start = 0; start < count; start += applyBatchRowsMax) batches.push(versions.slice(start, start + applyBatchRowsMax));
+      for (let start = 0; start < count; start += applyBatchRowsMax)
+        batches.push(versions.slice(start, start + applyBatchRowsMax));
       const raw = await timed(() => writeRaw(join(directory, 'raw'), batches));
       const { ms, delayMs } = await applyWatched(join(directory, 'to'), batches);
       return [
@@ -39,7 +40,10 @@ export function applyCase(count: number, valueBytes: number): BenchCase {
   };
 }
 
-async function applyWatched(root: string, batches: readonly StoredVersion[][]): Promise<{ ms: number; delayMs: number }> {
+async function applyWatched(
+  root: string,
+  batches: readonly StoredVersion[][],
+): Promise<{ ms: number; delayMs: number }> {
   const failures: unknown[] = [];
   await using checkpointer = new Checkpointer((_path, error) => failures.push(error));
   const copy = new LocalShardCopy({ root, group: 'bench', shard: 0, clock: systemClock, checkpointer });

@@ -19,7 +19,13 @@ export interface BenchCase {
 }
 
 /** A figure with a limit measured beside it. */
-export function against(name: string, unit: string, value: number, limit: number, most: number | null): Figure {
+export function against(
+  name: string,
+  unit: string,
+  value: number,
+  limit: number,
+  most: number | null,
+): Figure {
   return { case: name, value, unit, limit, ratio: value / limit, most };
 }
 
@@ -34,7 +40,9 @@ export function passes({ value, ratio, most }: Figure): boolean {
 }
 
 /** Milliseconds that `work` takes. */
-export async function timed<Result>(work: () => Result | Promise<Result>): Promise<{ ms: number; result: Result }> {
+export async function timed<Result>(
+  work: () => Result | Promise<Result>,
+): Promise<{ ms: number; result: Result }> {
   const start = performance.now();
   const result = await work();
   return { ms: performance.now() - start, result };

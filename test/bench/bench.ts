@@ -26,7 +26,9 @@ if (unknown.length > 0) {
 }
 
 const figures: Figure[] = [];
-for (const { name, description, run } of cases.filter((known) => wanted.length === 0 || wanted.includes(known.name))) {
+for (const { name, description, run } of cases.filter(
+  (known) => wanted.length === 0 || wanted.includes(known.name),
+)) {
   console.error(`${name}: ${description}`);
   const directory = await mkdtemp(join(tmpdir(), 'tallystick-bench-'));
   try {

@@ -33,9 +33,13 @@ export function buildCase(count: number, slots: readonly number[]): BenchCase {
           limits.push(await rawLimit(identity, count));
         }
         const most = slotCount === 32 ? 5 : null;
-        figures.push(against(`build ${count}, ${slotCount} slots`, 'ms', median(builds), median(limits), most));
+        figures.push(
+          against(`build ${count}, ${slotCount} slots`, 'ms', median(builds), median(limits), most),
+        );
       }
-      figures.push(alone(`build ${count}, peak memory`, 'MiB', await peakMemoryOf('build', [identity.root]), 256));
+      figures.push(
+        alone(`build ${count}, peak memory`, 'MiB', await peakMemoryOf('build', [identity.root]), 256),
+      );
       return figures;
     },
   };
@@ -48,9 +52,15 @@ async function timeBuild(identity: ShardIdentity, slots: number): Promise<number
 }
 
 async function rawLimit(identity: ShardIdentity, count: number): Promise<number> {
-  const database = openDatabase(databasePath(identity.root, identity.group, identity.shard), { mode: 'read' });
+  const database = openDatabase(databasePath(identity.root, identity.group, identity.shard), {
+    mode: 'read',
+  });
   const scan = await timed(() =>
-    database.prepare('SELECT sum(octet_length(placement) + octet_length(entity_key) + octet_length(version)) FROM leaf').get(),
+    database
+      .prepare(
+        'SELECT sum(octet_length(placement) + octet_length(entity_key) + octet_length(version)) FROM leaf',
+      )
+      .get(),
   );
   database.close();
   const hash = await timed(() => {
@@ -65,7 +75,8 @@ async function rawLimit(identity: ShardIdentity, count: number): Promise<number>
   const write = await timed(() => {
     const descriptor = openSync(path, 'w');
     const chunk = Buffer.alloc(1024 * 1024, 'a');
-    for (let done = 0; done < bytes; done += chunk.length) writeSync(descriptor, chunk, 0, Math.min(chunk.length, bytes - done));
+    for (let done = 0; done < bytes; done += chunk.length)
+      writeSync(descriptor, chunk, 0, Math.min(chunk.length, bytes - done));
     fsyncSync(descriptor);
     closeSync(descriptor);
   });

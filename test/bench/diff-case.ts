@@ -24,16 +24,27 @@ export function diffCase(count: number): BenchCase {
       for (const differing of [0, 1, 32, 1_000]) {
         await rm(b, { recursive: true, force: true });
         await cp(a, b, { recursive: true });
-        if (differing > 0) await fillShard({ root: b, to: differing, valueBytes: 100, later: 1_000_000_000n });
+        if (differing > 0)
+          await fillShard({ root: b, to: differing, valueBytes: 100, later: 1_000_000_000n });
         await build(b);
         const { ms, result } = await timed(() => compare(a, b));
-        if (result.differing !== differing) throw new Error(`${result.differing} differing, not ${differing}`);
+        if (result.differing !== differing)
+          throw new Error(`${result.differing} differing, not ${differing}`);
         const slotsMost = slots * (1 - (1 - 1 / slots) ** differing);
         const leavesExpected = 2 * slotsMost * (count / slots);
         figures.push(alone(`diff ${count}, ${differing} differing`, 'ms', ms, null));
-        figures.push(alone(`diff ${count}, ${differing} differing`, 'leaves read', result.leavesRead, Math.ceil(leavesExpected * 1.5)));
+        figures.push(
+          alone(
+            `diff ${count}, ${differing} differing`,
+            'leaves read',
+            result.leavesRead,
+            Math.ceil(leavesExpected * 1.5),
+          ),
+        );
       }
-      figures.push(alone(`diff ${count}, 1,000 differing, peak memory`, 'MiB', await peakMemoryOf('diff', [a, b]), 256));
+      figures.push(
+        alone(`diff ${count}, 1,000 differing, peak memory`, 'MiB', await peakMemoryOf('diff', [a, b]), 256),
+      );
       return figures;
     },
   };
@@ -45,8 +56,12 @@ async function build(root: string): Promise<void> {
 }
 
 async function compare(...roots: readonly string[]): Promise<DiffResult> {
-  const copies = roots.map((root) => new LocalShardCopy({ root, group: 'bench', shard: 0, clock: systemClock }));
-  const views = await Promise.all(copies.map(async (copy) => ({ place: copy.place, view: await copy.openView() })));
+  const copies = roots.map(
+    (root) => new LocalShardCopy({ root, group: 'bench', shard: 0, clock: systemClock }),
+  );
+  const views = await Promise.all(
+    copies.map(async (copy) => ({ place: copy.place, view: await copy.openView() })),
+  );
   const diff = diffShard(views, { clock: systemClock });
   for await (const _difference of diff);
   await Promise.all(views.map(({ view }) => view[Symbol.asyncDispose]()));

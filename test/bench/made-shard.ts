@@ -21,7 +21,13 @@ export interface MadeShard {
 const fillBatchRows = 5_000;
 
 /** Fills a shard; ids are spread so that keys come in no order of theirs. */
-export async function fillShard({ root, from = 0, to, valueBytes, later = 0n }: MadeShard): Promise<ShardIdentity> {
+export async function fillShard({
+  root,
+  from = 0,
+  to,
+  valueBytes,
+  later = 0n,
+}: MadeShard): Promise<ShardIdentity> {
   const identity = { root, group: 'bench', shard: 0 };
   await createGroup(root, identity.group, benchSettings);
   await createIndex(identity, benchSettings);
@@ -36,7 +42,12 @@ export async function fillShard({ root, from = 0, to, valueBytes, later = 0n }: 
   return identity;
 }
 
-function makeVersion(writer: IndexWriter, number: number, valueBytes: number, later: bigint): PreparedVersion {
+function makeVersion(
+  writer: IndexWriter,
+  number: number,
+  valueBytes: number,
+  later: bigint,
+): PreparedVersion {
   const revision = 1_700_000_000_000_000_000n + BigInt(number) + later;
   const prepared = prepareProperty(
     {

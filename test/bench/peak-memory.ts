@@ -14,8 +14,12 @@ const jobs: Record<string, (roots: readonly string[]) => Promise<void>> = {
     await buildTree({ identity, settings: benchSettings, clock: systemClock, force: true });
   },
   diff: async (roots) => {
-    const copies = roots.map((root) => new LocalShardCopy({ root, group: 'bench', shard: 0, clock: systemClock }));
-    const views = await Promise.all(copies.map(async (copy) => ({ place: copy.place, view: await copy.openView() })));
+    const copies = roots.map(
+      (root) => new LocalShardCopy({ root, group: 'bench', shard: 0, clock: systemClock }),
+    );
+    const views = await Promise.all(
+      copies.map(async (copy) => ({ place: copy.place, view: await copy.openView() })),
+    );
     let differing = 0;
     for await (const _difference of diffShard(views, { clock: systemClock })) differing += 1;
     if (differing === 0) throw new Error('the shards were to differ');
@@ -24,7 +28,11 @@ const jobs: Record<string, (roots: readonly string[]) => Promise<void>> = {
 
 /** Runs `job` over `roots` in a new process and returns its peak resident memory in MiB. */
 export async function peakMemoryOf(job: 'build' | 'diff', roots: readonly string[]): Promise<number> {
-  const { stdout } = await promisify(execFile)(process.execPath, [fileURLToPath(import.meta.url), job, ...roots]);
+  const { stdout } = await promisify(execFile)(process.execPath, [
+    fileURLToPath(import.meta.url),
+    job,
+    ...roots,
+  ]);
   return Number(stdout);
 }
 
