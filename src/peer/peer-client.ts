@@ -1,6 +1,6 @@
 /** Asks one peer about all its shards: the listing, builds, health. What belongs to one shard is in peer-shard-copy.ts. */
 import type { GroupSettings } from '../property/group-settings.ts';
-import { checkGroupName } from '../property/group-settings.ts';
+import { checkGroupName, shardsMax } from '../property/group-settings.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { HealthCheckResponse_ServingStatus as Status } from './generated/grpc/health/v1/health_pb.ts';
@@ -8,7 +8,9 @@ import {
   type BuildResponse,
   BuildResponse_Outcome as Outcome,
   type ListedGroup,
+  type ListShardsResponse,
 } from './generated/tallystick/v1/shard_pb.ts';
+import { heldGroupsMax, type HeldShards } from './held-shards.ts';
 import { PeerConnection, type PeerConnectionOptions } from './peer-connection.ts';
 import type { BuildProgress, BuildRequest, ListFilter, ShardListing } from './shard-provider.ts';
 import {
@@ -26,6 +28,8 @@ export interface PeerListing {
   /** What it calls itself. */
   readonly name: string;
   readonly abilities: readonly string[];
+  /** Which shards belong to it, present or not. */
+  readonly held: HeldShards;
   readonly shards: readonly ShardListing[];
 }
 
@@ -68,7 +72,17 @@ export class PeerClient implements Disposable {
       shards.push(...this.#readGroup(listed, filter));
       if (shards.length > listedShardsMax) throw connection.wrong(`more than ${listedShardsMax} shards`);
     }
-    return { name: answer.name, abilities: answer.abilities, shards };
+    return { name: answer.name, abilities: answer.abilities, held: this.#readHeld(answer), shards };
+  }
+
+  #readHeld({ holdsListedOnly, held }: ListShardsResponse): HeldShards {
+    if (!holdsListedOnly) return null;
+    if (held.length > heldGroupsMax) throw this.connection.wrong(`${held.length} held groups`);
+    return held.map(({ group, shards }) => {
+      this.#read(() => checkGroupName(group));
+      if (shards.length > shardsMax) throw this.connection.wrong(`${shards.length} held shards`, { group });
+      return { group, shards: shards.length === 0 ? null : shards };
+    });
   }
 
   #readGroup({ group, settings: wireSettings, shards }: ListedGroup, filter: ListFilter): ShardListing[] {

@@ -52,6 +52,11 @@ export async function serveListShards(
     formatVersion: wireFormatVersion,
     abilities: [...wireAbilities],
     groups: [...groups.values()],
+    holdsListedOnly: provider.held !== null,
+    // A group of which nothing belongs here is as one that is not listed.
+    held: (provider.held ?? [])
+      .filter(({ shards }) => shards === null || shards.length > 0)
+      .map(({ group, shards }) => ({ group, shards: [...(shards ?? [])] })),
   });
 }
 

@@ -1,5 +1,6 @@
 /** What a peer server offers, and what it needs to offer it: it does not know how shard copies are made. */
 import type { GroupSettings } from '../property/group-settings.ts';
+import type { HeldShards } from './held-shards.ts';
 import type { ShardCopy, ViewDescription } from '../shard-copy/shard-copy.ts';
 
 /** One shard of a replica as a listing tells it. */
@@ -44,6 +45,8 @@ export interface BuildProgress {
 export interface ShardProvider {
   /** What this replica calls itself. */
   readonly name: string;
+  /** Which shards belong to this replica, present or not. */
+  readonly held: HeldShards;
   /** Every shard this replica holds, groups in byte order, shards ascending. */
   list(filter: ListFilter, signal: AbortSignal): Promise<readonly ShardListing[]>;
   /** A shard copy; the group's name has been checked. Throws `not-found` for what this replica does not hold. */

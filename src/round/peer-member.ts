@@ -1,5 +1,6 @@
 /** Another Tallystick as a member, over the wire. */
 import { CodedError } from '../lib/coded-error.ts';
+import { holdsShard } from '../peer/held-shards.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
 import { PeerShardCopy } from '../peer/peer-shard-copy.ts';
 import type { BuildOrder, Member, MemberBuildOptions, Offer, OfferedGroup } from './member.ts';
@@ -35,7 +36,7 @@ export class PeerMember implements Member, Disposable {
     return {
       groups: offered,
       tree: (group, shard) => trees.get(`${group}/${shard}`) ?? null,
-      holds: () => true,
+      holds: (group, shard) => holdsShard(listing.held, group, shard),
     };
   }
 

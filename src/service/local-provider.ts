@@ -1,6 +1,7 @@
 /** What this replica offers its peers: the shards of its data root that belong to it, and builds of their trees. */
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
 import type { BuildProgress, BuildRequest, ListFilter, ShardListing, ShardProvider } from '../peer/shard-provider.ts';
 import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
@@ -8,12 +9,11 @@ import { LocalShardCopy } from '../shard-copy/local-shard-copy.ts';
 import type { ViewDescription } from '../shard-copy/shard-copy.ts';
 import type { OnDamage } from '../tree/tree-directory.ts';
 import type { TreeBuilder } from '../tree/tree-builder.ts';
-import type { Placement } from './placement.ts';
 
 export interface LocalProviderOptions {
   readonly name: string;
   readonly root: string;
-  readonly placement: Placement;
+  readonly held: HeldShards;
   readonly clock: Clock;
   readonly builder: TreeBuilder;
   readonly checkpointer: Checkpointer;
@@ -22,15 +22,17 @@ export interface LocalProviderOptions {
 
 export class LocalProvider implements ShardProvider {
   readonly name: string;
+  readonly held: HeldShards;
   readonly #options: LocalProviderOptions;
 
   constructor(options: LocalProviderOptions) {
     this.name = options.name;
+    this.held = options.held;
     this.#options = options;
   }
 
   async list(filter: ListFilter, signal: AbortSignal): Promise<ShardListing[]> {
-    const { root, placement } = this.#options;
+    const { root } = this.#options;
     const listings: ShardListing[] = [];
     for (const group of await listGroups(root)) {
       if (filter.group !== undefined && filter.group !== group) continue;
@@ -38,7 +40,7 @@ export class LocalProvider implements ShardProvider {
       if (settings === null) continue;
       for (let shard = 0; shard < settings.shards; shard += 1) {
         if (filter.shard !== undefined && filter.shard !== shard) continue;
-        if (!placement.holds(group, shard)) continue;
+        if (!holdsShard(this.held, group, shard)) continue;
         listings.push({ group, shard, settings, tree: await this.#describe(group, shard, signal) });
       }
     }
@@ -61,7 +63,7 @@ export class LocalProvider implements ShardProvider {
   }
 
   async copy(group: string, shard: number): Promise<LocalShardCopy> {
-    if (!this.#options.placement.holds(group, shard)) {
+    if (!holdsShard(this.held, group, shard)) {
       throw new CodedError('not-found', `${this.name} does not hold shard ${shard} of group ${group}`, { group, shard });
     }
     return this.#copy(group, shard);

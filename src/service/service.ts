@@ -14,7 +14,6 @@ import { type Address, formatAddress } from '../settings/address.ts';
 import type { Settings } from '../settings/settings.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
 import { LocalProvider } from './local-provider.ts';
-import { Placement } from './placement.ts';
 
 export interface ServiceOptions {
   readonly settings: Settings;
@@ -42,7 +41,7 @@ export class Service implements AsyncDisposable {
     this.#provider = new LocalProvider({
       name: settings.name,
       root: settings.root,
-      placement: new Placement(settings.shards === 'all' ? null : settings.shards),
+      held: settings.shards === 'all' ? null : settings.shards,
       clock,
       builder: this.#builder,
       checkpointer: this.#checkpointer,

@@ -17,6 +17,7 @@ export function providerOf(
 ): ShardProvider {
   return {
     name: 'tested',
+    held: null,
     list: async (filter) => {
       const listings: ShardListing[] = [];
       for (const copy of copies) {

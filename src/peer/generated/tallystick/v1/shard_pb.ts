@@ -13,7 +13,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file tallystick/v1/shard.proto.
  */
 export const file_tallystick_v1_shard: GenFile = /*@__PURE__*/
-  fileDesc("Chl0YWxseXN0aWNrL3YxL3NoYXJkLnByb3RvEg10YWxseXN0aWNrLnYxIlkKDUdyb3VwU2V0dGluZ3MSDgoGc2hhcmRzGAEgASgNEg0KBXNsb3RzGAIgASgNEikKCHNwZWxsaW5nGAMgASgOMhcudGFsbHlzdGljay52MS5TcGVsbGluZyIsCglXYXRlcm1hcmsSEAoIc2VxdWVuY2UYASABKAQSDQoFdG9rZW4YAiABKAwi6wIKBFRyZWUSDAoEcm9vdBgBIAEoDBIOCgZsZWF2ZXMYAiABKAQSGAoLbGl2ZV9sZWF2ZXMYAyABKARIAIgBARIXCgpnZW5lcmF0aW9uGAQgASgESAGIAQESKwoJd2F0ZXJtYXJrGAUgASgLMhgudGFsbHlzdGljay52MS5XYXRlcm1hcmsSGAoLYnVpbHRfYXRfbXMYBiABKARIAogBARINCgVzdGFsZRgHIAEoCBISCgVzbG90cxgIIAEoDUgDiAEBEhYKCXNsb3Rfc2VlZBgJIAEoBEgEiAEBEikKCHNwZWxsaW5nGAogASgOMhcudGFsbHlzdGljay52MS5TcGVsbGluZxITCgZzaGFyZHMYCyABKA1IBYgBAUIOCgxfbGl2ZV9sZWF2ZXNCDQoLX2dlbmVyYXRpb25CDgoMX2J1aWx0X2F0X21zQggKBl9zbG90c0IMCgpfc2xvdF9zZWVkQgkKB19zaGFyZHMiQAoRTGlzdFNoYXJkc1JlcXVlc3QSDQoFZ3JvdXAYASABKAkSEgoFc2hhcmQYAiABKA1IAIgBAUIICgZfc2hhcmQieQoSTGlzdFNoYXJkc1Jlc3BvbnNlEgwKBG5hbWUYASABKAkSFgoOZm9ybWF0X3ZlcnNpb24YAiABKA0SEQoJYWJpbGl0aWVzGAMgAygJEioKBmdyb3VwcxgEIAMoCzIaLnRhbGx5c3RpY2sudjEuTGlzdGVkR3JvdXAieAoLTGlzdGVkR3JvdXASDQoFZ3JvdXAYASABKAkSLgoIc2V0dGluZ3MYAiABKAsyHC50YWxseXN0aWNrLnYxLkdyb3VwU2V0dGluZ3MSKgoGc2hhcmRzGAMgAygLMhoudGFsbHlzdGljay52MS5MaXN0ZWRTaGFyZCI/CgtMaXN0ZWRTaGFyZBINCgVzaGFyZBgBIAEoDRIhCgR0cmVlGAIgASgLMhMudGFsbHlzdGljay52MS5UcmVlIooBCgxTbG90c1JlcXVlc3QSDQoFZ3JvdXAYASABKAkSDQoFc2hhcmQYAiABKA0SEgoFbGVhc2UYAyABKARIAIgBARIpCghzcGVsbGluZxgEIAEoDjIXLnRhbGx5c3RpY2sudjEuU3BlbGxpbmcSEwoLaGVhZGVyX29ubHkYBSABKAhCCAoGX2xlYXNlIoIBCg1TbG90c1Jlc3BvbnNlEiMKBmhlYWRlchgBIAEoCzITLnRhbGx5c3RpY2sudjEuVHJlZRISCgVsZWFzZRgCIAEoBEgAiAEBEg0KBXNsb3RzGAMgAygNEg4KBmxlYXZlcxgEIAMoBBIPCgdkaWdlc3RzGAUgASgMQggKBl9sZWFzZSJLCg1MZWF2ZXNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXNoYXJkGAIgASgNEg0KBWxlYXNlGAMgASgEEg0KBXNsb3RzGAQgAygNIjgKDkxlYXZlc1Jlc3BvbnNlEiYKBXBhZ2VzGAEgAygLMhcudGFsbHlzdGljay52MS5MZWFmUGFnZSJ1CghMZWFmUGFnZRIMCgRzbG90GAEgASgNEhMKC2tleV9sZW5ndGhzGAIgAygNEgwKBGtleXMYAyABKAwSDwoHZGlnZXN0cxgEIAEoDBIRCglyZXZpc2lvbnMYBSADKBASFAoMZGVsZXRlX3RpbWVzGAYgAygDIisKC1N0cmVhbVN0YXJ0Eg0KBWdyb3VwGAEgASgJEg0KBXNoYXJkGAIgASgNIkcKDEZldGNoUmVxdWVzdBIpCgVzdGFydBgBIAEoCzIaLnRhbGx5c3RpY2sudjEuU3RyZWFtU3RhcnQSDAoEa2V5cxgCIAMoDCI4Cg1GZXRjaFJlc3BvbnNlEicKB2Fuc3dlcnMYASADKAsyFi50YWxseXN0aWNrLnYxLlZlcnNpb24ihQEKB1ZlcnNpb24SCwoDa2V5GAEgASgMEhAKCHJldmlzaW9uGAIgASgQEhMKC2RlbGV0ZV90aW1lGAMgASgDEhMKC2RpZ2VzdF9oZWFkGAQgASgGEhMKBnNvdXJjZRgFIAEoCUgAiAEBEhEKCXRvb19sYXJnZRgGIAEoCEIJCgdfc291cmNlIkoKDEJ1aWxkUmVxdWVzdBIrCgd0YXJnZXRzGAEgAygLMhoudGFsbHlzdGljay52MS5CdWlsZFRhcmdldBINCgVmb3JjZRgCIAEoCCI6CgtCdWlsZFRhcmdldBINCgVncm91cBgBIAEoCRISCgVzaGFyZBgCIAEoDUgAiAEBQggKBl9zaGFyZCK9AgoNQnVpbGRSZXNwb25zZRINCgVncm91cBgBIAEoCRINCgVzaGFyZBgCIAEoDRI1CgdvdXRjb21lGAMgASgOMiQudGFsbHlzdGljay52MS5CdWlsZFJlc3BvbnNlLk91dGNvbWUSDgoGbGVhdmVzGAQgASgEEhcKCmdlbmVyYXRpb24YBSABKARIAIgBARIRCgRyb290GAYgASgMSAGIAQESDgoGcmVhc29uGAcgASgJInMKB091dGNvbWUSFwoTT1VUQ09NRV9VTlNQRUNJRklFRBAAEhMKD09VVENPTUVfUlVOTklORxABEhEKDU9VVENPTUVfQlVJTFQQAhITCg9PVVRDT01FX1NLSVBQRUQQAxISCg5PVVRDT01FX0ZBSUxFRBAEQg0KC19nZW5lcmF0aW9uQgcKBV9yb290InEKDEFwcGx5UmVxdWVzdBIoCgVzdGFydBgBIAEoCzIZLnRhbGx5c3RpY2sudjEuQXBwbHlTdGFydBIoCgh2ZXJzaW9ucxgCIAMoCzIWLnRhbGx5c3RpY2sudjEuVmVyc2lvbhINCgViYXRjaBgDIAEoDSKAAQoKQXBwbHlTdGFydBINCgVncm91cBgBIAEoCRINCgVzaGFyZBgCIAEoDRIuCghzZXR0aW5ncxgDIAEoCzIcLnRhbGx5c3RpY2sudjEuR3JvdXBTZXR0aW5ncxIWCgljb25maXJtZWQYBCABKARIAIgBAUIMCgpfY29uZmlybWVkIkAKDUFwcGx5UmVzcG9uc2USDwoHcmVzdWx0cxgBIAEoDBIPCgdyZWFzb25zGAIgAygJEg0KBWJhdGNoGAMgASgNKk8KCFNwZWxsaW5nEhgKFFNQRUxMSU5HX1VOU1BFQ0lGSUVEEAASFAoQU1BFTExJTkdfQ09NUEFDVBABEhMKD1NQRUxMSU5HX1NQQUNFRBACMsYDCgxTaGFyZFNlcnZpY2USUQoKTGlzdFNoYXJkcxIgLnRhbGx5c3RpY2sudjEuTGlzdFNoYXJkc1JlcXVlc3QaIS50YWxseXN0aWNrLnYxLkxpc3RTaGFyZHNSZXNwb25zZRJECgVTbG90cxIbLnRhbGx5c3RpY2sudjEuU2xvdHNSZXF1ZXN0GhwudGFsbHlzdGljay52MS5TbG90c1Jlc3BvbnNlMAESRwoGTGVhdmVzEhwudGFsbHlzdGljay52MS5MZWF2ZXNSZXF1ZXN0Gh0udGFsbHlzdGljay52MS5MZWF2ZXNSZXNwb25zZTABEkYKBUZldGNoEhsudGFsbHlzdGljay52MS5GZXRjaFJlcXVlc3QaHC50YWxseXN0aWNrLnYxLkZldGNoUmVzcG9uc2UoATABEkQKBUJ1aWxkEhsudGFsbHlzdGljay52MS5CdWlsZFJlcXVlc3QaHC50YWxseXN0aWNrLnYxLkJ1aWxkUmVzcG9uc2UwARJGCgVBcHBseRIbLnRhbGx5c3RpY2sudjEuQXBwbHlSZXF1ZXN0GhwudGFsbHlzdGljay52MS5BcHBseVJlc3BvbnNlKAEwAWIGcHJvdG8z");
+  fileDesc("Chl0YWxseXN0aWNrL3YxL3NoYXJkLnByb3RvEg10YWxseXN0aWNrLnYxIlkKDUdyb3VwU2V0dGluZ3MSDgoGc2hhcmRzGAEgASgNEg0KBXNsb3RzGAIgASgNEikKCHNwZWxsaW5nGAMgASgOMhcudGFsbHlzdGljay52MS5TcGVsbGluZyIsCglXYXRlcm1hcmsSEAoIc2VxdWVuY2UYASABKAQSDQoFdG9rZW4YAiABKAwi6wIKBFRyZWUSDAoEcm9vdBgBIAEoDBIOCgZsZWF2ZXMYAiABKAQSGAoLbGl2ZV9sZWF2ZXMYAyABKARIAIgBARIXCgpnZW5lcmF0aW9uGAQgASgESAGIAQESKwoJd2F0ZXJtYXJrGAUgASgLMhgudGFsbHlzdGljay52MS5XYXRlcm1hcmsSGAoLYnVpbHRfYXRfbXMYBiABKARIAogBARINCgVzdGFsZRgHIAEoCBISCgVzbG90cxgIIAEoDUgDiAEBEhYKCXNsb3Rfc2VlZBgJIAEoBEgEiAEBEikKCHNwZWxsaW5nGAogASgOMhcudGFsbHlzdGljay52MS5TcGVsbGluZxITCgZzaGFyZHMYCyABKA1IBYgBAUIOCgxfbGl2ZV9sZWF2ZXNCDQoLX2dlbmVyYXRpb25CDgoMX2J1aWx0X2F0X21zQggKBl9zbG90c0IMCgpfc2xvdF9zZWVkQgkKB19zaGFyZHMiQAoRTGlzdFNoYXJkc1JlcXVlc3QSDQoFZ3JvdXAYASABKAkSEgoFc2hhcmQYAiABKA1IAIgBAUIICgZfc2hhcmQivAEKEkxpc3RTaGFyZHNSZXNwb25zZRIMCgRuYW1lGAEgASgJEhYKDmZvcm1hdF92ZXJzaW9uGAIgASgNEhEKCWFiaWxpdGllcxgDIAMoCRIqCgZncm91cHMYBCADKAsyGi50YWxseXN0aWNrLnYxLkxpc3RlZEdyb3VwEhkKEWhvbGRzX2xpc3RlZF9vbmx5GAUgASgIEiYKBGhlbGQYBiADKAsyGC50YWxseXN0aWNrLnYxLkhlbGRHcm91cCIqCglIZWxkR3JvdXASDQoFZ3JvdXAYASABKAkSDgoGc2hhcmRzGAIgAygNIngKC0xpc3RlZEdyb3VwEg0KBWdyb3VwGAEgASgJEi4KCHNldHRpbmdzGAIgASgLMhwudGFsbHlzdGljay52MS5Hcm91cFNldHRpbmdzEioKBnNoYXJkcxgDIAMoCzIaLnRhbGx5c3RpY2sudjEuTGlzdGVkU2hhcmQiPwoLTGlzdGVkU2hhcmQSDQoFc2hhcmQYASABKA0SIQoEdHJlZRgCIAEoCzITLnRhbGx5c3RpY2sudjEuVHJlZSKKAQoMU2xvdHNSZXF1ZXN0Eg0KBWdyb3VwGAEgASgJEg0KBXNoYXJkGAIgASgNEhIKBWxlYXNlGAMgASgESACIAQESKQoIc3BlbGxpbmcYBCABKA4yFy50YWxseXN0aWNrLnYxLlNwZWxsaW5nEhMKC2hlYWRlcl9vbmx5GAUgASgIQggKBl9sZWFzZSKCAQoNU2xvdHNSZXNwb25zZRIjCgZoZWFkZXIYASABKAsyEy50YWxseXN0aWNrLnYxLlRyZWUSEgoFbGVhc2UYAiABKARIAIgBARINCgVzbG90cxgDIAMoDRIOCgZsZWF2ZXMYBCADKAQSDwoHZGlnZXN0cxgFIAEoDEIICgZfbGVhc2UiSwoNTGVhdmVzUmVxdWVzdBINCgVncm91cBgBIAEoCRINCgVzaGFyZBgCIAEoDRINCgVsZWFzZRgDIAEoBBINCgVzbG90cxgEIAMoDSI4Cg5MZWF2ZXNSZXNwb25zZRImCgVwYWdlcxgBIAMoCzIXLnRhbGx5c3RpY2sudjEuTGVhZlBhZ2UidQoITGVhZlBhZ2USDAoEc2xvdBgBIAEoDRITCgtrZXlfbGVuZ3RocxgCIAMoDRIMCgRrZXlzGAMgASgMEg8KB2RpZ2VzdHMYBCABKAwSEQoJcmV2aXNpb25zGAUgAygQEhQKDGRlbGV0ZV90aW1lcxgGIAMoAyIrCgtTdHJlYW1TdGFydBINCgVncm91cBgBIAEoCRINCgVzaGFyZBgCIAEoDSJHCgxGZXRjaFJlcXVlc3QSKQoFc3RhcnQYASABKAsyGi50YWxseXN0aWNrLnYxLlN0cmVhbVN0YXJ0EgwKBGtleXMYAiADKAwiOAoNRmV0Y2hSZXNwb25zZRInCgdhbnN3ZXJzGAEgAygLMhYudGFsbHlzdGljay52MS5WZXJzaW9uIoUBCgdWZXJzaW9uEgsKA2tleRgBIAEoDBIQCghyZXZpc2lvbhgCIAEoEBITCgtkZWxldGVfdGltZRgDIAEoAxITCgtkaWdlc3RfaGVhZBgEIAEoBhITCgZzb3VyY2UYBSABKAlIAIgBARIRCgl0b29fbGFyZ2UYBiABKAhCCQoHX3NvdXJjZSJKCgxCdWlsZFJlcXVlc3QSKwoHdGFyZ2V0cxgBIAMoCzIaLnRhbGx5c3RpY2sudjEuQnVpbGRUYXJnZXQSDQoFZm9yY2UYAiABKAgiOgoLQnVpbGRUYXJnZXQSDQoFZ3JvdXAYASABKAkSEgoFc2hhcmQYAiABKA1IAIgBAUIICgZfc2hhcmQivQIKDUJ1aWxkUmVzcG9uc2USDQoFZ3JvdXAYASABKAkSDQoFc2hhcmQYAiABKA0SNQoHb3V0Y29tZRgDIAEoDjIkLnRhbGx5c3RpY2sudjEuQnVpbGRSZXNwb25zZS5PdXRjb21lEg4KBmxlYXZlcxgEIAEoBBIXCgpnZW5lcmF0aW9uGAUgASgESACIAQESEQoEcm9vdBgGIAEoDEgBiAEBEg4KBnJlYXNvbhgHIAEoCSJzCgdPdXRjb21lEhcKE09VVENPTUVfVU5TUEVDSUZJRUQQABITCg9PVVRDT01FX1JVTk5JTkcQARIRCg1PVVRDT01FX0JVSUxUEAISEwoPT1VUQ09NRV9TS0lQUEVEEAMSEgoOT1VUQ09NRV9GQUlMRUQQBEINCgtfZ2VuZXJhdGlvbkIHCgVfcm9vdCJxCgxBcHBseVJlcXVlc3QSKAoFc3RhcnQYASABKAsyGS50YWxseXN0aWNrLnYxLkFwcGx5U3RhcnQSKAoIdmVyc2lvbnMYAiADKAsyFi50YWxseXN0aWNrLnYxLlZlcnNpb24SDQoFYmF0Y2gYAyABKA0igAEKCkFwcGx5U3RhcnQSDQoFZ3JvdXAYASABKAkSDQoFc2hhcmQYAiABKA0SLgoIc2V0dGluZ3MYAyABKAsyHC50YWxseXN0aWNrLnYxLkdyb3VwU2V0dGluZ3MSFgoJY29uZmlybWVkGAQgASgESACIAQFCDAoKX2NvbmZpcm1lZCJACg1BcHBseVJlc3BvbnNlEg8KB3Jlc3VsdHMYASABKAwSDwoHcmVhc29ucxgCIAMoCRINCgViYXRjaBgDIAEoDSpPCghTcGVsbGluZxIYChRTUEVMTElOR19VTlNQRUNJRklFRBAAEhQKEFNQRUxMSU5HX0NPTVBBQ1QQARITCg9TUEVMTElOR19TUEFDRUQQAjLGAwoMU2hhcmRTZXJ2aWNlElEKCkxpc3RTaGFyZHMSIC50YWxseXN0aWNrLnYxLkxpc3RTaGFyZHNSZXF1ZXN0GiEudGFsbHlzdGljay52MS5MaXN0U2hhcmRzUmVzcG9uc2USRAoFU2xvdHMSGy50YWxseXN0aWNrLnYxLlNsb3RzUmVxdWVzdBocLnRhbGx5c3RpY2sudjEuU2xvdHNSZXNwb25zZTABEkcKBkxlYXZlcxIcLnRhbGx5c3RpY2sudjEuTGVhdmVzUmVxdWVzdBodLnRhbGx5c3RpY2sudjEuTGVhdmVzUmVzcG9uc2UwARJGCgVGZXRjaBIbLnRhbGx5c3RpY2sudjEuRmV0Y2hSZXF1ZXN0GhwudGFsbHlzdGljay52MS5GZXRjaFJlc3BvbnNlKAEwARJECgVCdWlsZBIbLnRhbGx5c3RpY2sudjEuQnVpbGRSZXF1ZXN0GhwudGFsbHlzdGljay52MS5CdWlsZFJlc3BvbnNlMAESRgoFQXBwbHkSGy50YWxseXN0aWNrLnYxLkFwcGx5UmVxdWVzdBocLnRhbGx5c3RpY2sudjEuQXBwbHlSZXNwb25zZSgBMAFiBnByb3RvMw");
 
 /**
  * @generated from message tallystick.v1.GroupSettings
@@ -190,6 +190,18 @@ export type ListShardsResponse = Message<"tallystick.v1.ListShardsResponse"> & {
    * @generated from field: repeated tallystick.v1.ListedGroup groups = 4;
    */
   groups: ListedGroup[];
+
+  /**
+   * Set where only `held` belongs to this replica; otherwise every shard of every group does.
+   *
+   * @generated from field: bool holds_listed_only = 5;
+   */
+  holdsListedOnly: boolean;
+
+  /**
+   * @generated from field: repeated tallystick.v1.HeldGroup held = 6;
+   */
+  held: HeldGroup[];
 };
 
 /**
@@ -198,6 +210,32 @@ export type ListShardsResponse = Message<"tallystick.v1.ListShardsResponse"> & {
  */
 export const ListShardsResponseSchema: GenMessage<ListShardsResponse> = /*@__PURE__*/
   messageDesc(file_tallystick_v1_shard, 4);
+
+/**
+ * Shards of a group that belong to a replica, whether they are there already or not.
+ *
+ * @generated from message tallystick.v1.HeldGroup
+ */
+export type HeldGroup = Message<"tallystick.v1.HeldGroup"> & {
+  /**
+   * @generated from field: string group = 1;
+   */
+  group: string;
+
+  /**
+   * None for all shards of the group.
+   *
+   * @generated from field: repeated uint32 shards = 2;
+   */
+  shards: number[];
+};
+
+/**
+ * Describes the message tallystick.v1.HeldGroup.
+ * Use `create(HeldGroupSchema)` to create a new message.
+ */
+export const HeldGroupSchema: GenMessage<HeldGroup> = /*@__PURE__*/
+  messageDesc(file_tallystick_v1_shard, 5);
 
 /**
  * @generated from message tallystick.v1.ListedGroup
@@ -224,7 +262,7 @@ export type ListedGroup = Message<"tallystick.v1.ListedGroup"> & {
  * Use `create(ListedGroupSchema)` to create a new message.
  */
 export const ListedGroupSchema: GenMessage<ListedGroup> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 5);
+  messageDesc(file_tallystick_v1_shard, 6);
 
 /**
  * @generated from message tallystick.v1.ListedShard
@@ -248,7 +286,7 @@ export type ListedShard = Message<"tallystick.v1.ListedShard"> & {
  * Use `create(ListedShardSchema)` to create a new message.
  */
 export const ListedShardSchema: GenMessage<ListedShard> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 6);
+  messageDesc(file_tallystick_v1_shard, 7);
 
 /**
  * @generated from message tallystick.v1.SlotsRequest
@@ -291,7 +329,7 @@ export type SlotsRequest = Message<"tallystick.v1.SlotsRequest"> & {
  * Use `create(SlotsRequestSchema)` to create a new message.
  */
 export const SlotsRequestSchema: GenMessage<SlotsRequest> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 7);
+  messageDesc(file_tallystick_v1_shard, 8);
 
 /**
  * @generated from message tallystick.v1.SlotsResponse
@@ -334,7 +372,7 @@ export type SlotsResponse = Message<"tallystick.v1.SlotsResponse"> & {
  * Use `create(SlotsResponseSchema)` to create a new message.
  */
 export const SlotsResponseSchema: GenMessage<SlotsResponse> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 8);
+  messageDesc(file_tallystick_v1_shard, 9);
 
 /**
  * @generated from message tallystick.v1.LeavesRequest
@@ -368,7 +406,7 @@ export type LeavesRequest = Message<"tallystick.v1.LeavesRequest"> & {
  * Use `create(LeavesRequestSchema)` to create a new message.
  */
 export const LeavesRequestSchema: GenMessage<LeavesRequest> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 9);
+  messageDesc(file_tallystick_v1_shard, 10);
 
 /**
  * @generated from message tallystick.v1.LeavesResponse
@@ -385,7 +423,7 @@ export type LeavesResponse = Message<"tallystick.v1.LeavesResponse"> & {
  * Use `create(LeavesResponseSchema)` to create a new message.
  */
 export const LeavesResponseSchema: GenMessage<LeavesResponse> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 10);
+  messageDesc(file_tallystick_v1_shard, 11);
 
 /**
  * Leaves of one slot, in columns.
@@ -433,7 +471,7 @@ export type LeafPage = Message<"tallystick.v1.LeafPage"> & {
  * Use `create(LeafPageSchema)` to create a new message.
  */
 export const LeafPageSchema: GenMessage<LeafPage> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 11);
+  messageDesc(file_tallystick_v1_shard, 12);
 
 /**
  * @generated from message tallystick.v1.StreamStart
@@ -455,7 +493,7 @@ export type StreamStart = Message<"tallystick.v1.StreamStart"> & {
  * Use `create(StreamStartSchema)` to create a new message.
  */
 export const StreamStartSchema: GenMessage<StreamStart> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 12);
+  messageDesc(file_tallystick_v1_shard, 13);
 
 /**
  * @generated from message tallystick.v1.FetchRequest
@@ -479,7 +517,7 @@ export type FetchRequest = Message<"tallystick.v1.FetchRequest"> & {
  * Use `create(FetchRequestSchema)` to create a new message.
  */
 export const FetchRequestSchema: GenMessage<FetchRequest> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 13);
+  messageDesc(file_tallystick_v1_shard, 14);
 
 /**
  * @generated from message tallystick.v1.FetchResponse
@@ -496,7 +534,7 @@ export type FetchResponse = Message<"tallystick.v1.FetchResponse"> & {
  * Use `create(FetchResponseSchema)` to create a new message.
  */
 export const FetchResponseSchema: GenMessage<FetchResponse> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 14);
+  messageDesc(file_tallystick_v1_shard, 15);
 
 /**
  * One version with its value; an answer without a source says that the entity is absent.
@@ -544,7 +582,7 @@ export type Version = Message<"tallystick.v1.Version"> & {
  * Use `create(VersionSchema)` to create a new message.
  */
 export const VersionSchema: GenMessage<Version> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 15);
+  messageDesc(file_tallystick_v1_shard, 16);
 
 /**
  * @generated from message tallystick.v1.BuildRequest
@@ -570,7 +608,7 @@ export type BuildRequest = Message<"tallystick.v1.BuildRequest"> & {
  * Use `create(BuildRequestSchema)` to create a new message.
  */
 export const BuildRequestSchema: GenMessage<BuildRequest> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 16);
+  messageDesc(file_tallystick_v1_shard, 17);
 
 /**
  * @generated from message tallystick.v1.BuildTarget
@@ -594,7 +632,7 @@ export type BuildTarget = Message<"tallystick.v1.BuildTarget"> & {
  * Use `create(BuildTargetSchema)` to create a new message.
  */
 export const BuildTargetSchema: GenMessage<BuildTarget> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 17);
+  messageDesc(file_tallystick_v1_shard, 18);
 
 /**
  * Without an outcome it only says that work goes on.
@@ -643,7 +681,7 @@ export type BuildResponse = Message<"tallystick.v1.BuildResponse"> & {
  * Use `create(BuildResponseSchema)` to create a new message.
  */
 export const BuildResponseSchema: GenMessage<BuildResponse> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 18);
+  messageDesc(file_tallystick_v1_shard, 19);
 
 /**
  * @generated from enum tallystick.v1.BuildResponse.Outcome
@@ -684,7 +722,7 @@ export type BuildResponse_Outcome = (typeof BuildResponse_Outcome)[keyof typeof 
  * Describes the enum tallystick.v1.BuildResponse.Outcome.
  */
 export const BuildResponse_OutcomeSchema: GenEnum<BuildResponse_Outcome> = /*@__PURE__*/
-  enumDesc(file_tallystick_v1_shard, 18, 0);
+  enumDesc(file_tallystick_v1_shard, 19, 0);
 
 /**
  * @generated from message tallystick.v1.ApplyRequest
@@ -715,7 +753,7 @@ export type ApplyRequest = Message<"tallystick.v1.ApplyRequest"> & {
  * Use `create(ApplyRequestSchema)` to create a new message.
  */
 export const ApplyRequestSchema: GenMessage<ApplyRequest> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 19);
+  messageDesc(file_tallystick_v1_shard, 20);
 
 /**
  * @generated from message tallystick.v1.ApplyStart
@@ -751,7 +789,7 @@ export type ApplyStart = Message<"tallystick.v1.ApplyStart"> & {
  * Use `create(ApplyStartSchema)` to create a new message.
  */
 export const ApplyStartSchema: GenMessage<ApplyStart> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 20);
+  messageDesc(file_tallystick_v1_shard, 21);
 
 /**
  * @generated from message tallystick.v1.ApplyResponse
@@ -784,7 +822,7 @@ export type ApplyResponse = Message<"tallystick.v1.ApplyResponse"> & {
  * Use `create(ApplyResponseSchema)` to create a new message.
  */
 export const ApplyResponseSchema: GenMessage<ApplyResponse> = /*@__PURE__*/
-  messageDesc(file_tallystick_v1_shard, 21);
+  messageDesc(file_tallystick_v1_shard, 22);
 
 /**
  * @generated from enum tallystick.v1.Spelling
