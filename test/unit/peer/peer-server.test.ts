@@ -70,7 +70,12 @@ test('shards are listed as they are, at most 200 bytes each', async () => {
     return { group, shard, settings: own, tree: at === 7 ? null : tree };
   });
   await using pair = await startPair(providerOf([], { list: async () => listings }));
-  expect(await pair.client.listShards()).toEqual({ name: 'tested', abilities: [], shards: listings });
+  expect(await pair.client.listShards()).toEqual({
+    name: 'tested',
+    abilities: [],
+    held: null,
+    shards: listings,
+  });
   const answer = await pair.client.connection.shards.listShards({});
   expect(toBinary(ListShardsResponseSchema, answer).length / listings.length).toBeLessThan(200);
 });
