@@ -1,10 +1,8 @@
 /** Options of verbs over a whole cluster: places by name, or all of a nodes file. */
 import { CodedError } from '../lib/coded-error.ts';
 import { NodesFile } from '../peer/nodes-file.ts';
-import { PeerClient } from '../peer/peer-client.ts';
 import { TlsFiles } from '../peer/tls.ts';
 import type { Member } from '../round/member.ts';
-import { PeerMember } from '../round/peer-member.ts';
 import type { Command, CommandContext } from './command.ts';
 import { addPlaceOptions, type PlaceOptions, withPlaces } from './place-options.ts';
 
@@ -29,7 +27,7 @@ export function withMembers<Result>(
       field: 'places',
     });
   }
-  return withPlaces(context, names, options, async (places) => {
+  return withPlaces(context, names, options, async (places, addresses) => {
     using opened = new DisposableStack();
     const members: Member[] = [...places];
     const nodes = options.nodes === undefined ? [] : new NodesFile(options.nodes).read();
@@ -37,9 +35,8 @@ export function withMembers<Result>(
       if (members.some(({ place }) => place === grpcAddress)) continue;
       const tls = tlsEnabled
         ? new TlsFiles({ ...clientCertificate(options), ...(caCertPath && { caPath: caCertPath }) })
-        : null;
-      const client = new PeerClient({ place: grpcAddress, clock: context.clock, ...(tls && { tls }) });
-      members.push(opened.use(new PeerMember(client)));
+        : undefined;
+      members.push(opened.use(addresses.open(grpcAddress, tls)));
     }
     return await work(members);
   });

@@ -5,19 +5,19 @@ import { shardsMax } from '../property/group-settings.ts';
 import type { Member } from '../round/member.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
 import { type Command, type CommandContext, wholeNumber } from './command.ts';
+import { addNodeOptions, AddressOpener, type NodeOptions } from './node-options.ts';
 import { openPlace } from './places.ts';
 
-export interface PlaceOptions {
-  readonly group?: string;
+export interface PlaceOptions extends NodeOptions {
   readonly shard?: number;
   readonly tlsCa?: string;
   readonly tlsCert?: string;
   readonly tlsKey?: string;
 }
 
-/** Adds `--group`, `--shard` and what peers with TLS need. */
+/** Adds `--group`, `--shard`, what BanyanDB nodes need and what peers with TLS need. */
 export function addPlaceOptions(command: Command): Command {
-  return command
+  return addNodeOptions(command)
     .option('--group <group>', 'only this group')
     .option('--shard <number>', 'only this shard', wholeNumber(0, shardsMax - 1))
     .option('--tls-ca <file>', 'reach HOST:PORT by TLS; this signs their certificates')
@@ -43,16 +43,18 @@ export async function withPlaces<Result>(
   { out, clock }: CommandContext,
   names: readonly string[],
   options: PlaceOptions,
-  work: (places: readonly Member[]) => Promise<Result>,
+  work: (places: readonly Member[], addresses: AddressOpener) => Promise<Result>,
 ): Promise<Result> {
   await using builder = new TreeBuilder();
   using opened = new DisposableStack();
   const onDamage = (path: string, error: CodedError): void =>
     out.talk(`warning: passed over ${path}: ${error.message}`);
   const tls = tlsOf(options);
+  const addresses = new AddressOpener(options, { clock, tls });
+  const openAddress = (name: string): Member => addresses.open(name, tls);
   const places = await Promise.all(
-    names.map((name) => openPlace(name, { clock, builder, shard: options.shard, onDamage, tls })),
+    names.map((name) => openPlace(name, { clock, builder, shard: options.shard, onDamage, openAddress })),
   );
   for (const place of places) if (Symbol.dispose in place) opened.use(place as Member & Disposable);
-  return await work(places);
+  return await work(places, addresses);
 }

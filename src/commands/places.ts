@@ -1,13 +1,10 @@
-/** What a PLACE on the command line is: a data root, a tree file of ours, a BanyanDB tree file, or HOST:PORT of a peer. */
+/** What a PLACE on the command line is: a data root, a tree file of ours, a BanyanDB tree file, or HOST:PORT. */
 import { open, stat } from 'node:fs/promises';
 import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { isDataRoot } from '../property-index/data-root.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
-import { PeerClient } from '../peer/peer-client.ts';
-import type { TlsFiles } from '../peer/tls.ts';
-import { PeerMember } from '../round/peer-member.ts';
 import { parseAddress } from '../settings/address.ts';
 import { matchMembers, type Narrowing } from '../round/match-members.ts';
 import type { Member } from '../round/member.ts';
@@ -24,14 +21,14 @@ export interface OpenOptions {
   /** `--shard`: what a BanyanDB tree file is of whose path does not tell. */
   readonly shard?: number | undefined;
   readonly onDamage?: OnDamage | undefined;
-  /** For peers; null for none. */
-  readonly tls?: TlsFiles | undefined;
+  /** Opens HOST:PORT. */
+  readonly openAddress: (name: string) => Member;
 }
 
 /** Finds out what a place is. Throws `not-found`, `bad-argument`, `damaged-file`. */
 export async function openPlace(name: string, options: OpenOptions): Promise<Member> {
   const found = await stat(name).catch(() => null);
-  if (found === null) return openPeer(name, options);
+  if (found === null) return openAddress(name, options);
   if (found.isDirectory()) {
     if (await isDataRoot(name)) return new RootMember({ ...options, root: name });
     throw new CodedError('bad-argument', `${name} is no data root: it holds neither data nor trees`, {
@@ -50,7 +47,7 @@ export async function openPlace(name: string, options: OpenOptions): Promise<Mem
   return new TreeFileMember({ path: name, openView, tellsShard: told !== null });
 }
 
-function openPeer(name: string, { clock, tls }: OpenOptions): PeerMember {
+function openAddress(name: string, options: OpenOptions): Member {
   if (typeof parseAddress(name) === 'string') {
     throw new CodedError(
       'not-found',
@@ -58,7 +55,7 @@ function openPeer(name: string, { clock, tls }: OpenOptions): PeerMember {
       { place: name },
     );
   }
-  return new PeerMember(new PeerClient({ place: name, clock, ...(tls && { tls }) }));
+  return options.openAddress(name);
 }
 
 /** The copies of every shard that is meant, over all places; each place must answer. */

@@ -25,6 +25,8 @@ import { withinTime } from './within-time.ts';
 export interface PeerConnectionOptions {
   /** HOST:PORT, IPv6 hosts in brackets. */
   readonly place: string;
+  /** Where it listens, HOST:PORT, where that is not what the user calls it. */
+  readonly address?: string;
   readonly clock: Clock;
   /** With it the connection is encrypted; a certificate and key in it are shown to the peer. */
   readonly tls?: TlsFiles;
@@ -56,13 +58,13 @@ export class PeerConnection implements Disposable {
   readonly #headers: Record<string, string>;
 
   constructor(options: PeerConnectionOptions) {
-    const { place, clock, tls, runId, compression = false } = options;
+    const { place, address = place, clock, tls, runId, compression = false } = options;
     this.place = place;
     this.clock = clock;
     this.limits = { ...defaultWireLimits, ...options.limits };
     this.deadlines = { ...defaultWireDeadlines, ...options.deadlines };
     this.#headers = runId === undefined ? {} : { [runIdHeader]: runId };
-    const baseUrl = urlOf(place, tls !== undefined);
+    const baseUrl = urlOf(address, tls !== undefined);
     this.#sessions = new PeerSessions(baseUrl, tls);
     this.#transport = createGrpcTransport({
       baseUrl,

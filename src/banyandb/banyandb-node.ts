@@ -1,0 +1,87 @@
+/** A BanyanDB data node: what it says of itself, and the connection to where it repairs. */
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { PeerConnection } from '../peer/peer-connection.ts';
+import type { TlsFiles } from '../peer/tls.ts';
+import { NodeQueryService } from './generated/banyandb/database/v1/database_pb.ts';
+import {
+  defaultNodeDeadlines,
+  defaultNodeLimits,
+  type NodeDeadlines,
+  type NodeLimits,
+} from './node-limits.ts';
+
+export interface BanyandbNodeOptions {
+  /** Its gRPC address, HOST:PORT. */
+  readonly place: string;
+  readonly clock: Clock;
+  /** For both its addresses. */
+  readonly tls?: TlsFiles | undefined;
+  readonly limits?: Partial<NodeLimits> | undefined;
+  readonly deadlines?: Partial<NodeDeadlines> | undefined;
+}
+
+/** How a node's shards are reached. */
+export interface NodeRepair {
+  readonly connection: PeerConnection;
+  readonly deadlines: NodeDeadlines;
+}
+
+export class BanyandbNode implements Disposable {
+  readonly place: string;
+  readonly clock: Clock;
+  readonly limits: NodeLimits;
+  readonly deadlines: NodeDeadlines;
+  readonly #options: BanyandbNodeOptions;
+  #name: string | null = null;
+  #connection: PeerConnection | null = null;
+
+  constructor(options: BanyandbNodeOptions) {
+    this.place = options.place;
+    this.clock = options.clock;
+    this.limits = { ...defaultNodeLimits, ...options.limits };
+    this.deadlines = { ...defaultNodeDeadlines, ...options.deadlines };
+    this.#options = options;
+  }
+
+  /** What it calls itself; null until it was asked. */
+  get name(): string | null {
+    return this.#name;
+  }
+
+  /** Asks the node where it repairs, once. Throws `refused` where it does not repair, `unreachable`, `timeout`. */
+  async repair(signal?: AbortSignal): Promise<NodeRepair> {
+    this.#connection ??= this.#connect(await this.#askRepairAddress(signal));
+    return { connection: this.#connection, deadlines: this.deadlines };
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection?.[Symbol.dispose]();
+    this.#connection = null;
+  }
+
+  async #askRepairAddress(signal: AbortSignal | undefined): Promise<string> {
+    const { place, clock, tls } = this.#options;
+    using connection = new PeerConnection({ place, clock, ...(tls && { tls }) });
+    const nodes = connection.client(NodeQueryService);
+    const { node } = await connection.ask((options) => nodes.getCurrentNode({}, options), {
+      step: 'asking a node what it is',
+      timeoutMs: this.deadlines.askMs,
+      signal,
+    });
+    const address = node?.propertyRepairGossipGrpcAddress ?? '';
+    if (node === undefined || address === '') {
+      const message = `${place} is a BanyanDB process that repairs no properties: give data nodes, started with repair on`;
+      throw new CodedError('refused', message, { place, name: node?.metadata?.name ?? null });
+    }
+    this.#name = node.metadata?.name ?? null;
+    return address;
+  }
+
+  // Errors name the node as the user does, whichever of its addresses they come from.
+  #connect(address: string): PeerConnection {
+    const { place, clock, tls } = this.#options;
+    const { acceptBytesMax } = this.limits;
+    return new PeerConnection({ place, address, clock, limits: { acceptBytesMax }, ...(tls && { tls }) });
+  }
+}

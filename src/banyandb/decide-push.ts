@@ -1,0 +1,61 @@
+/**
+ * Whether a version may be pushed to a node, from what the node answered just before. A node's own rule is no join:
+ * at equal revisions it takes whatever delete time comes, a live version over a tombstone too. So a live version
+ * goes only where the answer was a smaller revision or none.
+ */
+import { sourceDigest } from '../property/digest.ts';
+import type { Property } from '../property/property.ts';
+import { spellProperty } from '../property/source-json.ts';
+import { compareVersions } from '../property/version.ts';
+import type { StoredVersion } from '../shard-copy/shard-copy.ts';
+import { nodeSpelling } from './node-version.ts';
+
+export type PushDecision =
+  /** `settle`: a tombstone meets a live copy, and the node keeps two documents of it unless it is settled. */
+  | { readonly push: 'push'; readonly settle: boolean; readonly replacesLive: boolean }
+  | { readonly push: 'kept' }
+  | { readonly push: 'refused'; readonly reason: string };
+
+export interface PushRules {
+  /** Live versions of lesser revisions are not brought to a node that lacks the entity; null to bring all. */
+  readonly oldestBroughtNs: bigint | null;
+}
+
+/** A version to be pushed, in our spelling of what nodes hold. */
+export interface Candidate {
+  readonly property: Property;
+  readonly version: StoredVersion;
+}
+
+/** The version with its source and digest as {@link nodeSpelling} has them. */
+export function candidateOf(property: Property, version: StoredVersion): Candidate {
+  const source = spellProperty(property, nodeSpelling);
+  if (source === version.source) return { property, version };
+  return { property, version: { ...version, source, digest: sourceDigest(source, version.deleteTime) } };
+}
+
+export function decidePush(
+  own: StoredVersion | null,
+  { version }: Candidate,
+  rules: PushRules,
+): PushDecision {
+  const { revision, deleteTime } = version;
+  if (own === null) {
+    const { oldestBroughtNs } = rules;
+    if (deleteTime !== 0n || oldestBroughtNs === null || revision >= oldestBroughtNs) {
+      return { push: 'push', settle: false, replacesLive: false };
+    }
+    const reason =
+      'held back: it is live, older than the cluster keeps deletes, and absent here, so it may have been deleted ' +
+      'and its tombstone swept; --bring-old brings it all the same';
+    return { push: 'refused', reason };
+  }
+  if (compareVersions(own, version) >= 0) return { push: 'kept' };
+  if (own.revision === revision && own.deleteTime === deleteTime) {
+    const reason =
+      'held back: other content at the same revision and delete time, which no push mends; write it anew through the cluster';
+    return { push: 'refused', reason };
+  }
+  const live = own.deleteTime === 0n;
+  return { push: 'push', settle: live && own.revision === revision, replacesLive: live };
+}

@@ -1,0 +1,95 @@
+/**
+ * A BanyanDB node's copy of one shard, over its RepairService. Its view is one read-only walk of its tree, whose
+ * leaves have no versions; values are read and pushed live. The shard must exist: a node that is asked for another
+ * makes it.
+ */
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import type {
+  ApplyOptions,
+  ApplySession,
+  Fetched,
+  ShardCopy,
+  ShardView,
+  ViewOptions,
+} from '../shard-copy/shard-copy.ts';
+import type { BanyandbNode } from './banyandb-node.ts';
+import { fetchValues } from './fetch-values.ts';
+import { NodeApplySession } from './node-apply.ts';
+import { defaultDeleteExpiryMs, defaultPushesPerSecond } from './node-limits.ts';
+import type { NodeTree } from './node-tree.ts';
+import { NodeView, type NodeViewPlace } from './node-view.ts';
+import { PushPace } from './push-pace.ts';
+import type { NodePlace } from './repair-stream.ts';
+import { hasRoot, walkTree } from './walk-tree.ts';
+
+export interface NodeCopyOptions {
+  /** Pushes a second, 0 for no limit; 200 by default. */
+  readonly pushesPerSecond?: number | undefined;
+  /**
+   * How long the cluster keeps tombstones, in milliseconds; 7 days by default. A live version that is older is not
+   * brought to a node that lacks the entity. Null brings all.
+   */
+  readonly deleteExpiryMs?: number | null | undefined;
+}
+
+export class NodeShardCopy implements ShardCopy {
+  readonly place: string;
+  readonly group: string;
+  readonly shard: number;
+  readonly #node: BanyandbNode;
+  readonly #shards: number | null;
+  readonly #clock: Clock;
+  readonly #options: NodeCopyOptions;
+  /** As last walked; the node may have built another since. */
+  #tree: NodeTree | null = null;
+
+  constructor(node: BanyandbNode, { group, shard, shards }: NodeViewPlace, options: NodeCopyOptions = {}) {
+    this.place = node.place;
+    this.group = group;
+    this.shard = shard;
+    this.#node = node;
+    this.#shards = shards;
+    this.#clock = node.clock;
+    this.#options = options;
+  }
+
+  /** Reads the whole tree, unless the node still has the one that was read last. */
+  async openView({ spelling, signal }: ViewOptions = {}): Promise<ShardView> {
+    if (spelling !== undefined) {
+      const message = `${this.place} is a BanyanDB node: it gives its leaves in its own spelling only`;
+      throw new CodedError('spelling-differs', message, { place: this.place });
+    }
+    const place = await this.#nodePlace(signal);
+    const { limits } = this.#node;
+    if (this.#tree === null || !(await hasRoot(place, this.#tree.root, signal))) {
+      this.#tree = await walkTree(place, { limits, signal });
+    }
+    const { group, shard } = this;
+    return new NodeView({ group, shard, shards: this.#shards }, this.#tree);
+  }
+
+  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Fetched> {
+    const place = await this.#nodePlace(signal);
+    yield* fetchValues(place, keys, { known: this.#tree, signal });
+  }
+
+  async openApply(options: ApplyOptions): Promise<ApplySession> {
+    const { pushesPerSecond = defaultPushesPerSecond, deleteExpiryMs = defaultDeleteExpiryMs } =
+      this.#options;
+    const place = await this.#nodePlace(options.signal);
+    return new NodeApplySession(place, {
+      ...options,
+      known: this.#tree,
+      pace: new PushPace(this.#clock, pushesPerSecond),
+      oldestBroughtNs: () =>
+        deleteExpiryMs === null ? null : this.#clock.nowNs() - BigInt(deleteExpiryMs) * 1_000_000n,
+    });
+  }
+
+  async #nodePlace(signal: AbortSignal | undefined): Promise<NodePlace> {
+    const { group, shard } = this;
+    const { connection, deadlines } = await this.#node.repair(signal);
+    return { connection, deadlines, group, shard };
+  }
+}

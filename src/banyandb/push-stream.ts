@@ -1,0 +1,169 @@
+/**
+ * Pushes versions to a node over one long stream and says what became of each. The node answers a push only where it
+ * did not take it, so each is followed by the question what it has now: that answer comes in any case, unless the node
+ * could do neither.
+ */
+import { joinEntity } from '../property/entity.ts';
+import { throwIfAborted } from '../lib/event-loop.ts';
+import { compareVersions } from '../property/version.ts';
+import type { ApplyResult, StoredVersion } from '../shard-copy/shard-copy.ts';
+import { type Candidate, candidateOf } from './decide-push.ts';
+import { knownSlots } from './fetch-values.ts';
+import type { PropertySyncWithFrom } from './generated/banyandb/property/v1/repair_pb.ts';
+import { PropertySyncFromType as From } from './generated/banyandb/property/v1/repair_pb.ts';
+import { pushesInFlightMax } from './node-limits.ts';
+import { documentId, toWireProperty } from './node-property.ts';
+import type { NodeTree } from './node-tree.ts';
+import { type NodeVersion, readNodeVersion } from './node-version.ts';
+import type { PushPace } from './push-pace.ts';
+import { type NodePlace, noRoot, RepairStream } from './repair-stream.ts';
+
+export interface Push extends Candidate {
+  /** A tombstone that meets a live copy of its revision. */
+  readonly settle: boolean;
+}
+
+interface Sent {
+  readonly entity: string;
+  readonly push: Push;
+}
+
+export interface PushStreamOptions {
+  readonly known: NodeTree | null;
+  readonly pace: PushPace;
+  readonly signal: AbortSignal | undefined;
+}
+
+export class PushStream implements AsyncDisposable {
+  readonly #place: NodePlace;
+  readonly #options: PushStreamOptions;
+  #stream: RepairStream | null = null;
+
+  constructor(place: NodePlace, options: PushStreamOptions) {
+    this.#place = place;
+    this.#options = options;
+  }
+
+  /** Pushes versions of different entities; one result each, in order. */
+  async push(pushes: readonly Push[]): Promise<readonly ApplyResult[]> {
+    const results: ApplyResult[] = [];
+    const due: Sent[] = [];
+    let sent = 0;
+    // Ends: every turn sends a push, or ends the wait for at least one.
+    while (results.length < pushes.length) {
+      const next = pushes[sent];
+      if (next !== undefined && due.length < pushesInFlightMax) {
+        await this.#options.pace.wait(this.#options.signal);
+        due.push(await this.#send(next));
+        sent++;
+      } else {
+        results.push(...(await this.#takeAnswer(due)));
+      }
+    }
+    return results;
+  }
+
+  /** Has the node end the stream, which it does when it has built its tree anew. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const stream = this.#stream;
+    this.#stream = null;
+    if (stream === null) return;
+    using open = stream;
+    open.end();
+    const { deadlines } = this.#place;
+    for (let left = endMessagesMax; left > 0; left--) {
+      if ((await open.next('the end of the pushes', deadlines.endMs)) === null) return;
+    }
+  }
+
+  async #open(): Promise<RepairStream> {
+    const { connection, deadlines, group, shard } = this.#place;
+    const stream = new RepairStream(this.#place, this.#options.signal);
+    try {
+      await stream.compareRoot(noRoot);
+      stream.sendSlots(knownSlots(this.#options.known));
+      const page = await stream.next('opening the pushes', deadlines.pageMs);
+      if (page?.data.case === 'differTreeSummary') return stream;
+      throw connection.wrong('no page of leaves', { group, shard });
+    } catch (error) {
+      stream[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async #send(push: Push): Promise<Sent> {
+    throwIfAborted(this.#options.signal);
+    this.#stream ??= await this.#open();
+    const { send } = this.#stream;
+    const { property, version } = push;
+    const entity = joinEntity(property);
+    const sync = (deleteTime: bigint) =>
+      send({
+        case: 'propertySync',
+        value: { id: documentId(property), property: toWireProperty(property), deleteTime },
+      });
+    sync(version.deleteTime);
+    if (push.settle) {
+      // The live copy and the tombstone are two documents of one id now. Each of these finds tombstones only and
+      // replaces all documents of the id, so that one is left: the version itself.
+      sync(version.deleteTime - 1n);
+      sync(version.deleteTime);
+    }
+    send({ case: 'propertyMissing', value: { entity } });
+    return { entity, push };
+  }
+
+  /** Takes the answer to the first push that is due; results for it and for those before it that got none. */
+  async #takeAnswer(due: Sent[]): Promise<ApplyResult[]> {
+    const found = await this.#nextVersion(due);
+    if (found === null) return due.splice(0).map(() => noAnswer);
+    const at = due.findIndex(({ entity }) => entity === found.entity);
+    const sent = due[at];
+    if (sent === undefined) {
+      const { connection, group, shard } = this.#place;
+      throw connection.wrong(`a value of ${found.entity}, which was not pushed`, { group, shard });
+    }
+    due.splice(0, at + 1);
+    const silent = Array.from({ length: at }, () => noAnswer);
+    return [...silent, resultOf(sent.push, candidateOf(found.property, found.version).version)];
+  }
+
+  /** What the node has now of a pushed entity; null where it has answered everything it is going to. */
+  async #nextVersion(due: readonly Sent[]): Promise<NodeVersion | null> {
+    const { connection, deadlines, group } = this.#place;
+    const stream = this.#stream;
+    if (stream === null) return null;
+    // At most one answer a push and one a question, however many are due.
+    for (let left = due.length * answersPerPush + 1; left > 0; left--) {
+      const answer = await stream.next('pushing values', deadlines.pushMs);
+      if (answer?.data.case !== 'propertySync')
+        throw connection.wrong('something that is no value', { group });
+      if (answersQuestion(answer.data.value))
+        return readNodeVersion(connection, group, answer.data.value.property);
+    }
+    throw connection.wrong('more answers than it was sent versions', { group });
+  }
+}
+
+/** Three pushes where one is settled, and the question. */
+const answersPerPush = 4;
+
+/** What a node may still send after the last push: the page it was at, and the one that ends them. */
+const endMessagesMax = 1_000_000;
+
+const noAnswer: ApplyResult = {
+  result: 'refused',
+  reason: 'the node took the version without storing it, and does not say why; its log does',
+};
+
+function answersQuestion({ from }: PropertySyncWithFrom): boolean {
+  return from === From.MISSING;
+}
+
+function resultOf({ version }: Push, has: StoredVersion): ApplyResult {
+  const order = compareVersions(has, version);
+  if (order === 0) return { result: 'applied' };
+  // A writer of the cluster was quicker, or came right after: either way nothing of ours is lacking.
+  if (order > 0) return { result: 'kept' };
+  return { result: 'refused', reason: `the node did not take it and has revision ${has.revision}` };
+}

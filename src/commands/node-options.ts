@@ -1,0 +1,96 @@
+/** Options for places that are BanyanDB nodes, and opening what is named by HOST:PORT. */
+import { BanyandbNode } from '../banyandb/banyandb-node.ts';
+import { type ClusterGroup, readClusterGroups } from '../banyandb/cluster-registry.ts';
+import { defaultPushesPerSecond } from '../banyandb/node-limits.ts';
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { PeerClient } from '../peer/peer-client.ts';
+import type { TlsFiles } from '../peer/tls.ts';
+import { checkGroupName, shardsMax } from '../property/group-settings.ts';
+import { AddressMember } from '../round/address-member.ts';
+import { BanyandbMember } from '../round/banyandb-member.ts';
+import { PeerMember } from '../round/peer-member.ts';
+import { type Command, wholeNumber } from './command.ts';
+
+export interface NodeOptions {
+  readonly group?: string;
+  readonly shards?: number;
+  readonly liaison?: string;
+  readonly pushRate?: number;
+  readonly deleteExpiry?: number;
+  readonly bringOld?: boolean;
+}
+
+const dayMs = 24 * 3_600_000;
+
+/** Adds what BanyanDB nodes need; peers and directories do not. */
+export function addNodeOptions(command: Command): Command {
+  return command
+    .option('--shards <count>', 'shards of --group, for BanyanDB nodes', wholeNumber(1, shardsMax))
+    .option('--liaison <host:port>', 'liaison that tells groups and shards, for BanyanDB nodes')
+    .option(
+      '--push-rate <count>',
+      `versions a second pushed to one BanyanDB node, 0 for no limit (default ${defaultPushesPerSecond})`,
+      wholeNumber(0, 1_000_000),
+    )
+    .option(
+      '--delete-expiry <days>',
+      'how long the BanyanDB cluster keeps deletes (default 7)',
+      wholeNumber(1, 36_500),
+    )
+    .option('--bring-old', 'bring live versions older than that to BanyanDB nodes that lack them');
+}
+
+export interface AddressOptions {
+  readonly clock: Clock;
+  readonly tls?: TlsFiles | undefined;
+}
+
+/** Opens HOST:PORT places of one run; its liaison is asked once. */
+export class AddressOpener {
+  readonly #options: NodeOptions;
+  readonly #clock: Clock;
+  readonly #liaisonTls: TlsFiles | undefined;
+  #told: Promise<readonly ClusterGroup[]> | null = null;
+
+  /** `tls` is towards the liaison. */
+  constructor(options: NodeOptions, { clock, tls }: AddressOptions) {
+    this.#options = options;
+    this.#clock = clock;
+    this.#liaisonTls = tls;
+  }
+
+  open(place: string, tls: TlsFiles | undefined): AddressMember {
+    const clock = this.#clock;
+    const { pushRate, deleteExpiry, bringOld } = this.#options;
+    const peer = new PeerMember(new PeerClient({ place, clock, ...(tls && { tls }) }));
+    const node = new BanyandbMember(new BanyandbNode({ place, clock, tls }), {
+      groups: (signal) => this.#groups(signal),
+      pushesPerSecond: pushRate,
+      deleteExpiryMs: bringOld ? null : deleteExpiry === undefined ? undefined : deleteExpiry * dayMs,
+    });
+    return new AddressMember(peer, node);
+  }
+
+  #groups(signal: AbortSignal | undefined): Promise<readonly ClusterGroup[]> {
+    const { group, shards, liaison } = this.#options;
+    if (liaison !== undefined) {
+      const asking =
+        this.#told ??
+        readClusterGroups({ place: liaison, clock: this.#clock, tls: this.#liaisonTls }, signal);
+      this.#told = asking;
+      // Asked again where it did not answer.
+      asking.catch(() => {
+        this.#told = null;
+      });
+      return asking;
+    }
+    if (group === undefined || shards === undefined) {
+      const message =
+        'a BanyanDB node does not list what it has: name it with --group and --shards, or give --liaison';
+      throw new CodedError('bad-argument', message, { field: 'group', value: group ?? null });
+    }
+    checkGroupName(group);
+    return Promise.resolve([{ group, shards, holders: null }]);
+  }
+}
