@@ -1,8 +1,8 @@
 /**
  * Second half of a repair: carries the plan of one shard out. Winners are fetched live, gathered in batches
- * and applied to every copy that lacks them; the next batch is fetched while this one is applied, and the
- * copies apply side by side. A value is fetched once and sent at most once to each copy. What fails is named,
- * counted, and does not stop the rest.
+ * and applied to every copy that lacks them; a few batches are fetched ahead and a few are on their way to the
+ * copies, which apply side by side, so that neither side waits for a round trip. A value is fetched once and
+ * sent at most once to each copy. What fails is named, counted, and does not stop the rest.
  *
  * Versions pass through as they were fetched: a copy that spells otherwise spells them anew as it applies.
  */
@@ -48,8 +48,25 @@ export async function carryOut(
   }
 }
 
+/** Batches fetched before they are applied: a holder goes on reading while a receiver commits. */
+const fetchedAheadMax = 2;
+
+/** Batches given to the receivers and not yet durable: hides a round trip, and with those fetched stays within a few MiB. */
+const applyingMax = 4;
+
 interface Batch {
   readonly steps: readonly CarryStep[];
+}
+
+/** What was sent of a batch to one copy, and what became of it. */
+interface Applied {
+  readonly shipments: readonly Shipment[];
+  readonly results: readonly ApplyResult[];
+}
+
+interface ApplyingBatch {
+  readonly batch: Batch;
+  readonly applied: Promise<readonly Applied[]>;
 }
 
 class CarryOut {
@@ -96,16 +113,17 @@ class CarryOut {
       signal,
     });
     const batches = gatherBatches(steps);
+    const fetching: ReturnType<typeof batches.next>[] = [];
+    const applying: ApplyingBatch[] = [];
     try {
-      let fetching = batches.next();
       for (;;) {
-        const { done, value: batch } = await fetching;
-        if (done) return;
-        fetching = batches.next();
-        // Awaited in the next turn of the loop, unless this batch ends the run first.
-        fetching.catch(() => undefined);
-        await this.#carryOutBatch(batch);
+        while (fetching.length <= fetchedAheadMax) fetching.push(awaitedLater(batches.next()));
+        const next = await fetching.shift();
+        if (next === undefined || next.done) break;
+        applying.push({ batch: next.value, applied: awaitedLater(this.#apply(next.value)) });
+        if (applying.length >= applyingMax) await this.#finish(applying.shift());
       }
+      while (applying.length > 0) await this.#finish(applying.shift());
     } finally {
       // Not waited for: a holder that hangs must not hold up a cancelled run.
       batches.return(undefined).catch(() => undefined);
@@ -118,10 +136,8 @@ class CarryOut {
     );
   }
 
-  async #carryOutBatch({ steps }: Batch): Promise<void> {
-    for (const step of steps) {
-      if (step.step !== 'ship') await this.#notSent(step, step.step, step.reason);
-    }
+  /** Gives a batch to the copies that lack it. Takes effect in call order at each copy. */
+  async #apply({ steps }: Batch): Promise<readonly Applied[]> {
     const byReceiver = new Map<Receiver, Shipment[]>();
     for (const step of steps) {
       if (step.step !== 'ship') continue;
@@ -135,12 +151,22 @@ class CarryOut {
         byReceiver.set(receiver, shipments);
       }
     }
-    const applied = await Promise.all(
+    return await Promise.all(
       [...byReceiver].map(async ([receiver, shipments]) => ({
         shipments,
         results: await receiver.apply(shipments.map(({ version }) => version)),
       })),
     );
+  }
+
+  /** Waits for a batch and tells what became of it. */
+  async #finish(applying: ApplyingBatch | undefined): Promise<void> {
+    if (applying === undefined) return;
+    const { steps } = applying.batch;
+    const applied = await applying.applied;
+    for (const step of steps) {
+      if (step.step !== 'ship') await this.#notSent(step, step.step, step.reason);
+    }
     for (const { shipments, results } of applied) {
       for (const [position, shipment] of shipments.entries()) await this.#tell(shipment, results[position]);
     }
@@ -205,6 +231,12 @@ class CarryOut {
       bytes,
     });
   }
+}
+
+/** A promise that is awaited in its turn, unless something else ends the run first. */
+function awaitedLater<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined);
+  return promise;
 }
 
 interface Shipment {

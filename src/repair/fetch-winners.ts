@@ -12,6 +12,9 @@ import { checkStanding } from './check-standing.ts';
 import { compareToPlanned, fetchLive } from './fetch-live.ts';
 import type { PlanEntry, PlanLacker } from './plan.ts';
 
+/** Entries fetched by one call to a holder: over a distance a call costs a round trip, and its values are read one by one. */
+const fetchRowsMax = 5 * applyBatchRowsMax;
+
 interface Sought {
   readonly entry: PlanEntry;
   readonly key: Buffer;
@@ -27,10 +30,11 @@ export async function* fetchWinners(
   entries: AsyncIterable<PlanEntry>,
   context: FetchContext,
 ): AsyncGenerator<CarryStep> {
+  const rowsMax = context.onlyStanding ? applyBatchRowsMax : fetchRowsMax;
   let batch: PlanEntry[] = [];
   for await (const entry of entries) {
     batch.push(entry);
-    if (batch.length < applyBatchRowsMax) continue;
+    if (batch.length < rowsMax) continue;
     yield* fetchBatch(batch, context);
     batch = [];
   }
@@ -52,7 +56,11 @@ async function* fetchBatch(batch: readonly PlanEntry[], context: FetchContext): 
     for (const one of sought) {
       const holder = nextHolder(one, context);
       if (holder === null) yield notFetched(one);
-      else byHolder.set(holder, [...(byHolder.get(holder) ?? []), one]);
+      else {
+        const asked = byHolder.get(holder) ?? [];
+        asked.push(one);
+        byHolder.set(holder, asked);
+      }
     }
     sought = [];
     for (const [holder, asked] of byHolder) sought.push(...(yield* fetchFrom(holder, asked, context)));

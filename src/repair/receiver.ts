@@ -19,7 +19,7 @@ export class Receiver implements AsyncDisposable {
   readonly counts: Counts = { changed: 0, kept: 0, failed: 0, shipped: 0, bytes: 0 };
   #copy: ShardCopy;
   #options: ApplyOptions;
-  #session: ApplySession | null = null;
+  #session: Promise<ApplySession> | null = null;
   #failure: CodedError | null = null;
 
   constructor(copy: ShardCopy, options: ApplyOptions) {
@@ -35,7 +35,8 @@ export class Receiver implements AsyncDisposable {
 
   /**
    * Applies a batch and gives one result per version. After a failure of the copy, in this batch or before,
-   * all results are refusals with its reason. Throws only when the run was cancelled.
+   * all results are refusals with its reason. Calls may overlap; they take effect in call order. Throws only
+   * when the run was cancelled.
    */
   async apply(batch: readonly StoredVersion[]): Promise<readonly ApplyResult[]> {
     if (this.#failure === null) {
@@ -46,7 +47,8 @@ export class Receiver implements AsyncDisposable {
         }
         return results;
       } catch (error) {
-        this.#failure = atPlace(this.place, error, this.#options.signal);
+        const failure = atPlace(this.place, error, this.#options.signal);
+        this.#failure ??= failure;
       }
     }
     const reason = this.#failure.message;
@@ -55,18 +57,25 @@ export class Receiver implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const session = this.#session;
+    const opening = this.#session;
     this.#session = null;
-    if (session !== null)
-      await raceSignal(Promise.resolve(session[Symbol.asyncDispose]()), this.#options.signal);
+    if (opening === null) return;
+    const closing = opening.then(
+      (session) => session[Symbol.asyncDispose](),
+      // It never opened; whoever applied has heard why.
+      () => undefined,
+    );
+    await raceSignal(closing, this.#options.signal);
   }
 
   async #send(batch: readonly StoredVersion[]): Promise<readonly ApplyResult[]> {
     const { signal } = this.#options;
-    this.#session ??= await raceSignal(this.#copy.openApply(this.#options), signal);
+    this.#session ??= this.#copy.openApply(this.#options);
+    const session = await raceSignal(this.#session, signal);
+    if (this.#failure !== null) throw this.#failure;
     this.counts.shipped += batch.length;
     for (const { source } of batch) this.counts.bytes += Buffer.byteLength(source);
-    const results = await raceSignal(this.#session.apply(batch, signal), signal);
+    const results = await raceSignal(session.apply(batch, signal), signal);
     if (results.length !== batch.length) {
       throw new CodedError('bad-message', `${results.length} results for ${batch.length} versions`, {});
     }
