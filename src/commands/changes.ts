@@ -1,7 +1,29 @@
-/** How the changes and the progress of a repair are told, by every verb that repairs. */
+/** What every verb that repairs has in common: its flags, and how changes and progress are told. */
 import { toHex } from '../lib/bytes.ts';
 import type { Version } from '../property/version.ts';
+import { type Command, wholeNumber } from './command.ts';
 import type { RepairChange, RepairProgress } from '../repair/report.ts';
+
+export interface RepairFlags {
+  readonly dryRun?: boolean;
+  readonly plan?: string;
+  readonly confirm?: number;
+}
+
+/** Adds `--dry-run`, `--plan` and `--confirm`. */
+export function addRepairFlags(command: Command): Command {
+  return command
+    .option('--dry-run', 'say what would change, and change nothing')
+    .option(
+      '--plan <file>',
+      'with --dry-run write the plan there; without, carry that plan out where it still holds',
+    )
+    .option(
+      '--confirm <count>',
+      'allow up to this many live properties to be replaced',
+      wholeNumber(0, Number.MAX_SAFE_INTEGER),
+    );
+}
 
 /** A change as JSON and as a line of text. */
 export function changeResult(change: RepairChange): [Record<string, unknown>, string] {

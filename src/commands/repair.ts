@@ -4,23 +4,12 @@ import type { ShardCopies } from '../repair/plan-shard.ts';
 import { carryOutPlanFile, repairShards } from '../repair/repair-shards.ts';
 import type { RepairChange, RepairOutcome, RepairProgress, RepairReport } from '../repair/report.ts';
 import type { Member } from '../round/member.ts';
-import { changeResult, readableProgress } from './changes.ts';
-import {
-  addRun,
-  type AddVerb,
-  type CommandContext,
-  type ExitCode,
-  exitCodes,
-  wholeNumber,
-} from './command.ts';
+import { addRepairFlags, changeResult, readableProgress, type RepairFlags } from './changes.ts';
+import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { matchComparable } from './places.ts';
 import { addPlaceOptions, type PlaceOptions, withPlaces } from './place-options.ts';
 
-interface RepairCommandOptions extends PlaceOptions {
-  readonly dryRun?: boolean;
-  readonly plan?: string;
-  readonly confirm?: number;
-}
+interface RepairCommandOptions extends PlaceOptions, RepairFlags {}
 
 export const addRepair: AddVerb = (program, environment, onExit) => {
   const command = program
@@ -29,16 +18,6 @@ export const addRepair: AddVerb = (program, environment, onExit) => {
       'Makes all copies agree: the greatest version of every entity at every place, deletes included.',
     )
     .argument('<places...>', 'data roots or HOST:PORT, at least two')
-    .option('--dry-run', 'say what would change, and change nothing')
-    .option(
-      '--plan <file>',
-      'with --dry-run write the plan there; without, carry that plan out where it still holds',
-    )
-    .option(
-      '--confirm <count>',
-      'allow up to this many live properties to be replaced',
-      wholeNumber(0, Number.MAX_SAFE_INTEGER),
-    )
     .addHelpText(
       'after',
       `
@@ -47,7 +26,7 @@ Examples:
   tallystick repair ./replica-1 ./replica-2 --plan repair.plan
 Running it again continues a repair that ended early, and ships nothing when all agree.`,
     );
-  addRun<RepairCommandOptions>(addPlaceOptions(command), environment, onExit, runRepair);
+  addRun<RepairCommandOptions>(addRepairFlags(addPlaceOptions(command)), environment, onExit, runRepair);
 };
 
 async function runRepair(

@@ -2,22 +2,11 @@
 import { CodedError } from '../lib/coded-error.ts';
 import type { Member } from '../round/member.ts';
 import { type RoundOutcome, type RoundReport, runRound } from '../round/run-round.ts';
-import { changeResult, readableProgress } from './changes.ts';
-import {
-  addRun,
-  type AddVerb,
-  type CommandContext,
-  type ExitCode,
-  exitCodes,
-  wholeNumber,
-} from './command.ts';
+import { addRepairFlags, changeResult, readableProgress, type RepairFlags } from './changes.ts';
+import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { addMemberOptions, type MemberOptions, withMembers } from './member-options.ts';
 
-interface RoundCommandOptions extends MemberOptions {
-  readonly dryRun?: boolean;
-  readonly plan?: string;
-  readonly confirm?: number;
-}
+interface RoundCommandOptions extends MemberOptions, RepairFlags {}
 
 export const addRound: AddVerb = (program, environment, onExit) => {
   const command = program
@@ -26,19 +15,13 @@ export const addRound: AddVerb = (program, environment, onExit) => {
       'Repairs all shards over all named replicas; each value goes at most once to each that lacks it.',
     )
     .argument('[places...]', 'HOST:PORT or data roots')
-    .option('--dry-run', 'say what would change, and change nothing')
-    .option(
-      '--plan <file>',
-      'with --dry-run write the plan there; without, carry that plan out where it still holds',
-    )
-    .option(
-      '--confirm <count>',
-      'allow up to this many live properties to be replaced',
-      wholeNumber(0, Number.MAX_SAFE_INTEGER),
-    )
     .addHelpText('after', '\nExample: tallystick round --nodes nodes.yaml');
-  addRun<RoundCommandOptions>(addMemberOptions(command), environment, onExit, (context, names, options) =>
-    withMembers(context, names, options, (members) => roundOver(context, members, options)),
+  addRun<RoundCommandOptions>(
+    addRepairFlags(addMemberOptions(command)),
+    environment,
+    onExit,
+    (context, names, options) =>
+      withMembers(context, names, options, (members) => roundOver(context, members, options)),
   );
 };
 

@@ -4,7 +4,7 @@
  */
 import { compareBytes, toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { entityKey, parseEntityKey } from '../property/entity.ts';
+import { entityKey, joinEntity, parseEntityKey } from '../property/entity.ts';
 import { entityHash, shardOf, slotOf } from '../property/placement.ts';
 import type { CommonTraits } from './check-alike.ts';
 import type { Difference } from './diff-leaves.ts';
@@ -38,14 +38,15 @@ export class PlacementCheck {
       });
     }
     const hash = entityHash(entity);
+    const shown = joinEntity(entity);
     const { shard, shards, slotScheme } = this.#traits;
     if (shards !== null && shardOf(hash, shards) !== shard) {
       throw new CodedError(
         'bad-message',
-        `${place} has ${toHex(key)} in shard ${shard}; it belongs to shard ${shardOf(hash, shards)} of ${shards}`,
+        `${place} has ${shown} in shard ${shard}; it belongs to shard ${shardOf(hash, shards)} of ${shards}`,
         {
           place,
-          key: toHex(key),
+          entity: shown,
           shard,
         },
       );
@@ -56,8 +57,8 @@ export class PlacementCheck {
       const { slots } = slotScheme;
       throw this.#wrongSlot(
         leaves,
-        `has ${toHex(key)} in slot ${slot}; among ${slots} slots it belongs to ${slotOf(hash, slots)}`,
-        key,
+        `has ${shown} in slot ${slot}; among ${slots} slots it belongs to ${slotOf(hash, slots)}`,
+        shown,
       );
     }
   }
@@ -80,13 +81,13 @@ export class PlacementCheck {
     }
   }
 
-  #wrongSlot(leaves: Difference['leaves'], what: string, key: Buffer): CodedError {
+  #wrongSlot(leaves: Difference['leaves'], what: string, entity: string): CodedError {
     const untold = this.#views.find(({ view }, copy) => leaves[copy] && view.description.slotScheme === null);
     const sender = untold ?? this.#views[leaves.findIndex((leaf) => leaf !== null)];
     const place = sender?.place ?? '';
     return new CodedError(untold ? 'settings-differ' : 'bad-message', `${place} ${what}`, {
       place,
-      key: toHex(key),
+      entity,
     });
   }
 }
