@@ -108,17 +108,25 @@ async function compareShard(
   });
   // Per copy, leaves found to differ: what is left of a respelled copy's is equal, spelled otherwise.
   const differingLeaves = copies.map(() => 0);
+  const untelling = views.map(({ view }) => tellsNoVersions(view.description));
+  const behind = new Set<number>();
   let equalOtherwise = 0;
   let heldBack = 0;
   const settle = async (batch: readonly Difference[]): Promise<void> => {
-    const { settled, equalOtherwise: equal } = await settleDifferences(batch, {
+    const result = await settleDifferences(batch, {
       copies,
+      untelling,
       spelling,
       deciding,
       signal,
     });
-    equalOtherwise += equal;
-    for (const difference of settled) {
+    equalOtherwise += result.otherSpelling;
+    for (const copy of result.behind) behind.add(copy);
+    for (const difference of result.unanswered) {
+      heldBack++;
+      await onHeldBack?.(unansweredChange(group, shard, copies, difference));
+    }
+    for (const difference of result.settled) {
       const entry = planEntry(group, shard, copies, difference);
       if (entityKey(splitEntity(entry.entity)).equals(difference.key)) {
         await spool.add(entry);
@@ -148,7 +156,37 @@ async function compareShard(
     diff: diff.result,
     heldBack,
     otherSpelling: Math.max(...spelledOtherwise) + equalOtherwise,
-    stale: views.filter(({ view }) => view.description.stale).map(({ place }) => place),
+    stale: views
+      .filter(({ view }, copy) => view.description.stale || behind.has(copy))
+      .map(({ place }) => place),
+  };
+}
+
+/** Whether it is a foreign tree, whose leaves tell no versions; one without leaves cannot show it. */
+function tellsNoVersions({ generation, watermark, slotScheme }: ViewDescription): boolean {
+  return generation === null && watermark === null && slotScheme === null;
+}
+
+/** A difference that nobody can give a version of, as a change that is not made. */
+function unansweredChange(
+  group: string,
+  shard: number,
+  copies: readonly ShardCopy[],
+  { key, leaves }: Difference,
+): RepairChange {
+  const copy = leaves.findIndex((leaf) => leaf !== null);
+  const digest = leaves[copy]?.digest ?? Buffer.alloc(0);
+  return {
+    result: 'failed',
+    group,
+    shard,
+    entity: joinEntity(parseEntityKey(group, key)),
+    place: copies[copy]?.place ?? '',
+    before: null,
+    after: { revision: 0n, deleteTime: 0n, digest },
+    reason:
+      'held back: trees have it and no copy gives it; either it was swept since, or its name holds a slash, ' +
+      'by which a BanyanDB node does not find it: then write it anew under another name',
   };
 }
 

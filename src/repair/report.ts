@@ -23,7 +23,7 @@ export interface RepairChange {
   readonly place: string;
   /** What the copy had when it was planned; null where it had nothing. */
   readonly before: Version | null;
-  /** What it was sent, or was to be sent. */
+  /** What it was sent, or was to be sent; with revision 0 where only the digest in a tree tells of it. */
   readonly after: Version;
   /** Why it was to be changed; for `kept` and `failed` why it was not. */
   readonly reason: string;

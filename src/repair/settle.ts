@@ -7,7 +7,7 @@ import type { Difference } from '../diff/diff-leaves.ts';
 import { resolve, tellsVersion } from '../diff/resolve.ts';
 import type { Spelling } from '../property/source-json.ts';
 import type { Version } from '../property/version.ts';
-import type { Leaf, ShardCopy } from '../shard-copy/shard-copy.ts';
+import type { Leaf, ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
 import { digestSpelled, fetchLive } from './fetch-live.ts';
 
 /** Differences settled together, so that fetches come in batches. */
@@ -24,6 +24,11 @@ export interface SettledDifference {
 
 export interface SettleOptions {
   readonly copies: readonly ShardCopy[];
+  /**
+   * Per copy: its leaves tell no versions. What it has is always fetched, also where its tree has nothing, since such
+   * a tree may be of long ago.
+   */
+  readonly untelling: readonly boolean[];
   /** Of the digests compared. */
   readonly spelling: Spelling | null;
   /** Of the digests that decide a tie. */
@@ -33,13 +38,19 @@ export interface SettleOptions {
 
 export interface SettledBatch {
   readonly settled: readonly SettledDifference[];
-  /** Differences that were none: the same content, spelled otherwise, or gone everywhere by now. */
-  readonly equalOtherwise: number;
+  /** Differences that were none: the same content, spelled otherwise. */
+  readonly otherSpelling: number;
+  /** Positions of the untelling copies whose tree is not what they have by now; ascending. */
+  readonly behind: readonly number[];
+  /** Differences of which no copy has anything to give, though trees have them. */
+  readonly unanswered: readonly Difference[];
 }
 
 /** A version as the comparison sees it, and the digest that decides ties where it was fetched. */
 interface Candidate extends Version {
   readonly decidingDigest: Buffer | null;
+  /** Where it was fetched. */
+  readonly stored: StoredVersion | null;
 }
 
 interface Open {
@@ -53,11 +64,11 @@ export async function settleDifferences(
   batch: readonly Difference[],
   options: SettleOptions,
 ): Promise<SettledBatch> {
-  const { spelling, deciding } = options;
+  const { spelling, deciding, untelling } = options;
   const open = batch.map(({ key, leaves }): Open => ({ key, leaves, candidates: leaves.map(leafCandidate) }));
   const untold = (one: Open, copy: number): boolean => {
     const leaf = one.leaves[copy] ?? null;
-    return leaf !== null && !tellsVersion(leaf);
+    return untelling[copy] === true || (leaf !== null && !tellsVersion(leaf));
   };
   await fetchCandidates(open, untold, options);
   // Only now is it known which of them tie.
@@ -71,15 +82,33 @@ export async function settleDifferences(
     options,
   );
   const settled: SettledDifference[] = [];
-  for (const one of open) {
+  const unanswered: Difference[] = [];
+  const behind = new Set<number>();
+  let otherSpelling = 0;
+  for (const [position, one] of open.entries()) {
+    const old = one.leaves.flatMap((_, copy) => (untelling[copy] && isBehind(one, copy) ? [copy] : []));
+    for (const copy of old) behind.add(copy);
     const difference = settleOne(one);
     if (difference !== null) settled.push(difference);
+    else if (one.candidates.every((candidate) => candidate === null))
+      unanswered.push(batch[position] as Difference);
+    else if (old.length === 0) otherSpelling++;
   }
-  return { settled, equalOtherwise: batch.length - settled.length };
+  return { settled, otherSpelling, behind: [...behind].sort((a, b) => a - b), unanswered };
 }
 
+/** Whether a copy's tree is not of what the copy has now, in whatever spelling. */
+function isBehind({ leaves, candidates }: Open, copy: number): boolean {
+  const leaf = leaves[copy] ?? null;
+  const stored = candidates[copy]?.stored ?? null;
+  if (leaf === null || stored === null) return leaf !== stored;
+  return spellings.every((spelling) => !digestSpelled(stored, spelling).equals(leaf.digest));
+}
+
+const spellings: readonly Spelling[] = ['compact', 'spaced'];
+
 function leafCandidate(leaf: Leaf | null): Candidate | null {
-  return leaf !== null && tellsVersion(leaf) ? { ...leaf, decidingDigest: null } : null;
+  return leaf !== null && tellsVersion(leaf) ? { ...leaf, decidingDigest: null, stored: null } : null;
 }
 
 /** Positions of copies whose candidates share the greatest revision and delete time but not the digest. */
@@ -119,6 +148,7 @@ async function fetchCandidates(
           deleteTime: version.deleteTime,
           digest: digestSpelled(version, spelling),
           decidingDigest: digestSpelled(version, deciding),
+          stored: version,
         };
       }
     }),
