@@ -8,10 +8,13 @@ import type { LostMember, Member } from '../round/member.ts';
 import { askMembers } from '../round/run-round.ts';
 import type { ViewDescription } from '../shard-copy/shard-copy.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode } from './command.ts';
+import { compareValues } from './audit-values.ts';
 import { addDiffOptions, compareShard, DiffTotals, type DiffOptions } from './diff-totals.ts';
 import { addMemberOptions, type MemberOptions, withMembers } from './member-options.ts';
 
-interface AuditOptions extends MemberOptions, DiffOptions {}
+interface AuditOptions extends MemberOptions, DiffOptions {
+  readonly values?: boolean;
+}
 
 /** One member's part in a shard. */
 interface AuditedPeer {
@@ -28,6 +31,7 @@ export const addAudit: AddVerb = (program, environment, onExit) => {
     .command('audit')
     .description('Compares all named replicas, shard by shard, and changes nothing anywhere.')
     .argument('[places...]', 'HOST:PORT, data roots or tree files')
+    .option('--values', 'read what differs: who would win, and what the own repair of BanyanDB would do')
     .addHelpText('after', '\nExample: tallystick audit --nodes nodes.yaml');
   addRun<AuditOptions>(
     addDiffOptions(addMemberOptions(command)),
@@ -92,7 +96,12 @@ async function auditShard(context: CommandContext, target: ShardCopies, audit: A
   const compared = { group, shard, copies: readable };
   const equal = listedEqual(compared, asked);
   if (equal !== null) totals.matched(equal.stale);
-  else if (readable.length > 1) await compareShard(context, compared, options, totals);
+  else if (readable.length > 1 && options.values !== true)
+    await compareShard(context, compared, options, totals);
+  else if (readable.length > 1) {
+    const nodes = asked.filter(({ member }) => member.kind === 'banyandb').map(({ member }) => member.place);
+    await compareValues(context, compared, { nodes, options, totals });
+  }
 }
 
 async function describe(

@@ -7,6 +7,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { joinEntity, parseEntityKey } from '../property/entity.ts';
 import { closeViews, openComparableViews } from '../repair/open-views.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
+import type { Version } from '../property/version.ts';
 import type { Leaf } from '../shard-copy/shard-copy.ts';
 import { type Command, type CommandContext, type ExitCode, exitCodes, wholeNumber } from './command.ts';
 
@@ -25,12 +26,29 @@ export function addDiffOptions(command: Command): Command {
     .option('--max-seconds <count>', 'the same for time', wholeNumber(1, 1_000_000));
 }
 
-function budgetOf({ maxLeaves, maxBytes, maxSeconds }: DiffOptions): DiffBudget {
+export function budgetOf({ maxLeaves, maxBytes, maxSeconds }: DiffOptions): DiffBudget {
   return {
     ...(maxLeaves !== undefined && { leaves: maxLeaves }),
     ...(maxBytes !== undefined && { bytes: maxBytes }),
     ...(maxSeconds !== undefined && { timeMs: maxSeconds * 1000 }),
   };
+}
+
+/** What only values show. */
+export interface ValueCounts {
+  /** Entities that are equal but spelled otherwise. */
+  readonly otherSpelling: number;
+  /** Entities that trees have and nobody gives. */
+  readonly unanswered: number;
+  /** Deletes that BanyanDB's own repair may bring back. */
+  readonly undeletes: number;
+}
+
+function readableCounts({ otherSpelling, unanswered, undeletes }: ValueCounts): string {
+  const spelled = otherSpelling > 0 ? `, ${otherSpelling} equal but spelled otherwise` : '';
+  const silent = unanswered > 0 ? `, ${unanswered} that no replica gives` : '';
+  const back = undeletes > 0 ? `; BanyanDB's own repair may bring ${undeletes} deletes back` : '';
+  return `${spelled}${silent}${back}`;
 }
 
 /** The summary over all shards: the gravest outcome counts. */
@@ -41,6 +59,7 @@ export class DiffTotals {
   #stale = false;
   #slotsCompared = 0;
   #leavesRead = 0;
+  #values: ValueCounts | null = null;
 
   /** A shard whose roots agree. */
   matched(stale: boolean): void {
@@ -64,6 +83,16 @@ export class DiffTotals {
     this.#add(result);
   }
 
+  /** What the values of a shard's differences showed. */
+  valued({ otherSpelling, unanswered, undeletes }: ValueCounts): void {
+    const before = this.#values ?? { otherSpelling: 0, unanswered: 0, undeletes: 0 };
+    this.#values = {
+      otherSpelling: before.otherSpelling + otherSpelling,
+      unanswered: before.unanswered + unanswered,
+      undeletes: before.undeletes + undeletes,
+    };
+  }
+
   #add(added: DiffOutcome): void {
     const gravity = ['matched', 'differs', 'inconclusive'];
     if (gravity.indexOf(added.outcome) <= gravity.indexOf(this.#outcome)) return;
@@ -80,10 +109,12 @@ export class DiffTotals {
       stale: this.#stale,
       slotsCompared: this.#slotsCompared,
       leavesRead: this.#leavesRead,
+      ...this.#values,
     };
     const why = this.#reason === null ? '' : ` (${this.#reason})`;
     const stale = this.#stale ? '; an index has moved on since its tree was built' : '';
-    await out.summary(summary, `${this.#outcome}${why}: ${this.#differing} differing${stale}`);
+    const values = this.#values === null ? '' : readableCounts(this.#values);
+    await out.summary(summary, `${this.#outcome}${why}: ${this.#differing} differing${values}${stale}`);
     const { done, differs, inconclusive } = exitCodes;
     return { matched: done, differs, inconclusive }[this.#outcome];
   }
@@ -160,18 +191,18 @@ function differenceResult(
   return [line, [entity, ...readable].join('\n')];
 }
 
-function stateOf(leaf: Leaf | null): 'live' | 'deleted' | 'absent' | 'unknown' {
+export function stateOf(leaf: Version | Leaf | null): 'live' | 'deleted' | 'absent' | 'unknown' {
   if (leaf === null) return 'absent';
   if (leaf.deleteTime === null) return 'unknown';
   return leaf.deleteTime === 0n ? 'live' : 'deleted';
 }
 
-function versionJson(leaf: Leaf | null): Record<string, unknown> {
+export function versionJson(leaf: Version | Leaf | null): Record<string, unknown> {
   if (leaf === null) return { revision: null, deleteTime: null, digest: null };
   return { revision: leaf.revision, deleteTime: leaf.deleteTime, digest: toHex(leaf.digest) };
 }
 
-function readableLeaf(leaf: Leaf | null): string {
+export function readableLeaf(leaf: Version | Leaf | null): string {
   if (leaf === null) return 'absent';
   if (leaf.revision === null) return `digest ${toHex(leaf.digest).slice(0, 16)}`;
   return `revision ${leaf.revision}${leaf.deleteTime ? `, deleted ${leaf.deleteTime}` : ''}`;

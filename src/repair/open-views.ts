@@ -21,6 +21,13 @@ export interface ComparableViews {
    * decide so again when they apply.
    */
   readonly deciding: Spelling | null;
+  /** Per copy: its tree is a foreign one, whose leaves tell no versions. */
+  readonly untelling: readonly boolean[];
+}
+
+function tellsNoVersions({ view }: PlacedView): boolean {
+  const { generation, watermark, slotScheme } = view.description;
+  return generation === null && watermark === null && slotScheme === null;
 }
 
 /** Opens them all; the caller closes them with {@link closeViews}. Errors name the place. */
@@ -37,7 +44,9 @@ export async function openComparableViews(
   const told = [...new Set(spellings.filter((spelling) => spelling !== null))];
   const [only] = told;
   if (told.length < 2) {
-    return { views: own, respelled: copies.map(() => false), spelling: only ?? null, deciding: only ?? null };
+    const spelling = only ?? null;
+    const respelled = copies.map(() => false);
+    return { views: own, respelled, spelling, deciding: spelling, untelling: own.map(tellsNoVersions) };
   }
   await closeViews(own, signal);
   let refusal: CodedError | null = null;
@@ -52,7 +61,7 @@ export async function openComparableViews(
         respelled.map((asked) => (asked ? spelling : undefined)),
         signal,
       );
-      return { views, respelled, spelling, deciding };
+      return { views, respelled, spelling, deciding, untelling: views.map(tellsNoVersions) };
     } catch (error) {
       const coded = CodedError.from(error);
       if (coded.code !== 'spelling-differs') throw error;

@@ -86,7 +86,7 @@ export async function planShard(
 
 async function compareShard(
   { group, shard, copies }: ShardCopies,
-  { views, respelled, spelling, deciding }: ComparableViews,
+  { views, respelled, spelling, deciding, untelling }: ComparableViews,
   spool: PlanSpool,
   { clock, budget, signal, onProgress, onHeldBack }: PlanOptions,
 ): Promise<Omit<ShardPlan, 'head' | 'counts'>> {
@@ -108,7 +108,6 @@ async function compareShard(
   });
   // Per copy, leaves found to differ: what is left of a respelled copy's is equal, spelled otherwise.
   const differingLeaves = copies.map(() => 0);
-  const untelling = views.map(({ view }) => tellsNoVersions(view.description));
   const behind = new Set<number>();
   let equalOtherwise = 0;
   let heldBack = 0;
@@ -160,11 +159,6 @@ async function compareShard(
       .filter(({ view }, copy) => view.description.stale || behind.has(copy))
       .map(({ place }) => place),
   };
-}
-
-/** Whether it is a foreign tree, whose leaves tell no versions; one without leaves cannot show it. */
-function tellsNoVersions({ generation, watermark, slotScheme }: ViewDescription): boolean {
-  return generation === null && watermark === null && slotScheme === null;
 }
 
 /** A difference that nobody can give a version of, as a change that is not made. */
