@@ -18,7 +18,7 @@ import type {
   Trigger,
   WorkKind,
 } from './schedule-options.ts';
-import { type Firing, Ticks } from './ticks.ts';
+import { buildTicks, type Firing, roundTicks, type Ticks } from './ticks.ts';
 import type { WaitReason } from './wait-reasons.ts';
 
 interface ShardState {
@@ -86,6 +86,11 @@ export class Schedule {
     else state.movedSinceMs ??= nowMs;
   }
 
+  /** End of the window that is open; null for none. */
+  quietUntilMs(nowMs: number): number | null {
+    return quietUntil(this.#options.windows, nowMs);
+  }
+
   /** Forgets shards that are no longer there. */
   retain(present: readonly { readonly group: string; readonly shard: number }[]): void {
     const keys = new Set(present.map(({ group, shard }) => keyOf(group, shard)));
@@ -128,13 +133,31 @@ export class Schedule {
     this.#visitMs = this.#visitMs === 0 ? tookMs : this.#visitMs * 0.8 + tookMs * 0.2;
   }
 
+  /** Tells that a build or visit that was handed out is not made after all, and why. */
+  skipped(kind: WorkKind, group: string, shard: number, reason: WaitReason, nowMs: number): void {
+    const state = this.#shards.get(keyOf(group, shard));
+    if (state === undefined) return;
+    if (kind === 'build') state.lastBuildSkip = { reason, atMs: nowMs };
+    else state.lastRoundSkip = { reason, atMs: nowMs };
+    this.ended(kind, group, shard, nowMs, null);
+  }
+
+  /** What was skipped at just this time, and why. */
+  skipsAt(
+    nowMs: number,
+  ): { group: string; shard: number; build: WaitReason | null; round: WaitReason | null }[] {
+    const at = (skip: Skip | null): WaitReason | null => (skip?.atMs === nowMs ? skip.reason : null);
+    return [...this.#shards.values()].map(({ group, shard, lastBuildSkip, lastRoundSkip }) => ({
+      group,
+      shard,
+      build: at(lastBuildSkip),
+      round: at(lastRoundSkip),
+    }));
+  }
+
   /** When something may become due without anything being told; never in the past. */
   nextWakeMs(nowMs: number): number {
-    const times = [
-      this.#builds.nextAtMs,
-      this.#rounds.nextAtMs,
-      quietUntil(this.#options.windows, nowMs) ?? Infinity,
-    ];
+    const times = [this.#builds.nextAtMs, this.#rounds.nextAtMs, this.quietUntilMs(nowMs) ?? Infinity];
     for (const { movedSinceMs } of this.#shards.values()) {
       if (movedSinceMs !== null) times.push(movedSinceMs + this.#options.build.quickDelayMs);
     }
@@ -274,13 +297,4 @@ export class Schedule {
 
 function keyOf(group: string, shard: number): string {
   return `${group}/${shard}`;
-}
-
-function buildTicks({ build, seed, catchUp }: ScheduleOptions, nowMs: number): Ticks {
-  // What was missed by builds is made up for by building at start.
-  return new Ticks({ cron: build.cron, jitterMs: 0, seed, catchUp }, nowMs, null);
-}
-
-function roundTicks({ round, seed, catchUp }: ScheduleOptions, nowMs: number, lastMs: number | null): Ticks {
-  return new Ticks({ cron: round.cron, jitterMs: round.jitterMs, seed, catchUp }, nowMs, lastMs);
 }

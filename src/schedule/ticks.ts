@@ -4,6 +4,7 @@
  */
 import { xxh64 } from '../lib/xxhash.ts';
 import type { Cron } from './cron.ts';
+import type { ScheduleOptions } from './schedule-options.ts';
 
 export interface TicksOptions {
   readonly cron: Cron;
@@ -67,4 +68,19 @@ export class Ticks {
     const fraction = Number(xxh64(`${seed}/${tickMs}`) >> 11n) / 2 ** 53;
     return Math.floor(ceiling * fraction);
   }
+}
+
+/** The firings of builds. */
+export function buildTicks({ build, seed, catchUp }: ScheduleOptions, nowMs: number): Ticks {
+  // What was missed by builds is made up for by building at start.
+  return new Ticks({ cron: build.cron, jitterMs: 0, seed, catchUp }, nowMs, null);
+}
+
+/** The firings of rounds, the last of which was at `lastMs`. */
+export function roundTicks(
+  { round, seed, catchUp }: ScheduleOptions,
+  nowMs: number,
+  lastMs: number | null,
+): Ticks {
+  return new Ticks({ cron: round.cron, jitterMs: round.jitterMs, seed, catchUp }, nowMs, lastMs);
 }

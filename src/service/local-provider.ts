@@ -2,7 +2,13 @@
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
-import type { BuildProgress, BuildRequest, ListFilter, ShardListing, ShardProvider } from '../peer/shard-provider.ts';
+import type {
+  BuildProgress,
+  BuildRequest,
+  ListFilter,
+  ShardListing,
+  ShardProvider,
+} from '../peer/shard-provider.ts';
 import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
 import { LocalShardCopy } from '../shard-copy/local-shard-copy.ts';
@@ -57,14 +63,31 @@ export class LocalProvider implements ShardProvider {
     }
   }
 
-  #copy(group: string, shard: number): LocalShardCopy {
+  #copy(group: string, shard: number, place = this.#options.root): LocalShardCopy {
     const { root, clock, checkpointer, onDamage } = this.#options;
-    return new LocalShardCopy({ root, group, shard, clock, checkpointer, onDamage, mayBuild: () => true });
+    return new LocalShardCopy({
+      root,
+      group,
+      shard,
+      place,
+      clock,
+      checkpointer,
+      onDamage,
+      mayBuild: () => true,
+    });
+  }
+
+  /** As {@link copy}, of a shard that is held here, under the name `place` in reports. */
+  copyAt(group: string, shard: number, place: string): LocalShardCopy {
+    return this.#copy(group, shard, place);
   }
 
   async copy(group: string, shard: number): Promise<LocalShardCopy> {
     if (!holdsShard(this.held, group, shard)) {
-      throw new CodedError('not-found', `${this.name} does not hold shard ${shard} of group ${group}`, { group, shard });
+      throw new CodedError('not-found', `${this.name} does not hold shard ${shard} of group ${group}`, {
+        group,
+        shard,
+      });
     }
     return this.#copy(group, shard);
   }

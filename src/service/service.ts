@@ -1,67 +1,90 @@
 /**
- * A replica as a running service: offers the shards of its data root to its peers and keeps their trees
- * fresh. The one place where its parts are put together; starts them in order and stops them in reverse.
+ * A replica as a running service: offers the shards of its data root to its peers, keeps their trees fresh,
+ * repairs them in rounds, and answers its operator. The one place where its parts are put together; starts them
+ * in order and stops them in reverse.
  */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { AdminServer } from '../admin/server.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import type { Log } from '../lib/log.ts';
-import { makeDirectory } from '../lib/atomic-file.ts';
+import type { Log, LogLevel } from '../lib/log.ts';
+import type { HeldShards } from '../peer/held-shards.ts';
 import { PeerServer } from '../peer/peer-server.ts';
-import type { BuildProgress } from '../peer/shard-provider.ts';
 import { TlsFiles } from '../peer/tls.ts';
 import { Checkpointer } from '../property-index/checkpointer.ts';
 import { type Address, formatAddress } from '../settings/address.ts';
-import type { Settings } from '../settings/settings.ts';
+import { changedOptions, reloadedSettings, type Settings } from '../settings/settings.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
+import { createRuns } from './create-runs.ts';
+import { Events } from './events.ts';
+import { followSchedule } from './follow-schedule.ts';
+import { History } from './history.ts';
 import { LocalProvider } from './local-provider.ts';
+import { Peers } from './members.ts';
+import { Metrics } from './metrics.ts';
+import { PeerWatch } from './peer-watch.ts';
+import { PropertyReads } from './property-reads.ts';
+import type { Runs } from './runs.ts';
+import { ScheduleLoop } from './schedule-loop.ts';
+import { ServiceOperations } from './service-operations.ts';
+import { ShardWatch } from './shard-watch.ts';
+import { takeDataRoot } from './start-checks.ts';
 
 export interface ServiceOptions {
   readonly settings: Settings;
   readonly clock: Clock;
   readonly log: Log;
+  /** A log of another level, for when that is reloaded. */
+  readonly logAt?: (level: LogLevel) => Log;
 }
 
 export class Service implements AsyncDisposable {
-  readonly #settings: Settings;
+  #settings: Settings;
   readonly #clock: Clock;
-  readonly #log: Log;
+  readonly #logAt: ((level: LogLevel) => Log) | null;
+  readonly #held: HeldShards;
   readonly #stopping = new AbortController();
-  readonly #builder = new TreeBuilder();
-  readonly #checkpointer: Checkpointer;
+  /** Closed in reverse order. */
+  readonly #parts = new AsyncDisposableStack();
+  readonly #events: Events;
+  readonly #peers: Peers;
+  readonly #builder: TreeBuilder;
   readonly #provider: LocalProvider;
-  readonly #server: PeerServer;
-  #building: Promise<void> = Promise.resolve();
+  #admin: AdminServer | null = null;
+  #loop: ScheduleLoop | null = null;
+  #notReady: string | null = 'it is starting';
   #listening: Address | null = null;
+  #adminListening: Address | null = null;
+  #starting: Promise<void> = Promise.resolve();
+  #drained: Promise<void> | null = null;
 
-  constructor({ settings, clock, log }: ServiceOptions) {
+  constructor({ settings, clock, log, logAt }: ServiceOptions) {
     this.#settings = settings;
     this.#clock = clock;
-    this.#log = log;
-    this.#checkpointer = new Checkpointer((path, error) => log.warn({ path, error }, 'a checkpoint failed'));
+    this.#logAt = logAt ?? null;
+    this.#held = settings.shards === 'all' ? null : settings.shards;
+    const events = new Events(log, new Metrics());
+    this.#events = events;
+    const checkpointer = new Checkpointer((path, error) =>
+      events.problem('checkpoint', error, `a checkpoint of ${path} failed`),
+    );
+    this.#builder = new TreeBuilder();
+    this.#parts.use(checkpointer);
+    this.#parts.use(this.#builder);
+    this.#peers = new Peers(settings, {
+      clock,
+      onProblem: (error) => events.problem('nodes', error, 'the nodes file cannot be used'),
+    });
     this.#provider = new LocalProvider({
       name: settings.name,
       root: settings.root,
-      held: settings.shards === 'all' ? null : settings.shards,
+      held: this.#held,
       clock,
       builder: this.#builder,
-      checkpointer: this.#checkpointer,
-      onDamage: (path, error) => log.warn({ path, error }, 'a damaged tree was set aside or passed over'),
+      checkpointer,
+      onDamage: this.#onDamage,
     });
-    this.#server = new PeerServer({
-      provider: this.#provider,
-      clock,
-      insecureListen: settings.insecureListen,
-      ...this.#tls(),
-      onCall: (call) => log.debug({ ...call }, 'a peer call ended'),
-    });
-  }
-
-  #tls(): { tls?: TlsFiles; allowedPeers?: readonly string[] } {
-    const { tls } = this.#settings;
-    if (tls === null) return {};
-    const paths = { certPath: tls.cert, keyPath: tls.key, ...(tls.ca !== null && { caPath: tls.ca }) };
-    const onProblem = (error: CodedError): void => this.#log.warn({ error }, 'changed certificates could not be used');
-    return { tls: new TlsFiles(paths, { onProblem }), ...(tls.allow !== null && { allowedPeers: tls.allow }) };
   }
 
   /** Where peers reach it, once started. */
@@ -69,47 +92,193 @@ export class Service implements AsyncDisposable {
     return this.#listening === null ? null : formatAddress(this.#listening);
   }
 
-  /** Builds stale trees, then listens. Throws `bad-settings`, `io`; `cancelled` when stopped meanwhile. */
-  async start(): Promise<void> {
-    await makeDirectory(this.#settings.root);
-    await this.#buildStale();
-    this.#listening = await this.#server.listen(this.#settings.listen);
-    this.#log.info({ listen: this.address, root: this.#settings.root }, 'serving');
-    this.#building = this.#buildOnInterval();
+  /** Where the admin endpoint is, once started; null without one. */
+  get adminAddress(): string | null {
+    return this.#adminListening === null ? null : formatAddress(this.#adminListening);
   }
 
-  async #buildOnInterval(): Promise<void> {
+  /**
+   * Checks the data root, builds stale trees, listens, and begins to follow the schedule. Throws `bad-settings`,
+   * `io`, `busy`, `newer-format`; `cancelled` when stopped meanwhile. Dispose it also when this throws.
+   */
+  start(): Promise<void> {
+    this.#starting = this.#start();
+    return this.#starting;
+  }
+
+  async #start(): Promise<void> {
+    const { root, admin, listen } = this.#settings;
     const { signal } = this.#stopping;
-    while (!signal.aborted) {
-      try {
-        await this.#clock.sleep(this.#settings.build.quickDelay, signal);
-        await this.#buildStale();
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#log.error({ error: CodedError.from(error) }, 'building stale trees failed; the next interval tries again');
-      }
-    }
+    this.#parts.use(await takeDataRoot(root, this.#clock, this.#events));
+    const history = this.#parts.use(
+      History.open(join(root, 'history.db'), (path, error) =>
+        this.#events.problem('history', error, `${path} is in trouble; what it held may be lost`),
+      ),
+    );
+    this.#events.interrupted(history.endInterrupted(this.#clock.nowMs()));
+    const shards = new ShardWatch({ root, held: this.#held, onDamage: this.#onDamage });
+    const peers = this.#parts.use(new PeerWatch(this.#peers, this.#clock));
+    const loop = new ScheduleLoop({ ...this.#common(), held: this.#held, history, shards, peers });
+    const runs = createRuns({
+      ...{
+        clock: this.#clock,
+        history,
+        loop,
+        shards,
+        events: this.#events,
+        peers: this.#peers,
+        provider: this.#provider,
+      },
+      ...{ builder: this.#builder, onDamage: this.#onDamage },
+      settings: () => this.#settings,
+      place: () => this.address ?? root,
+    });
+    this.#loop = loop;
+    this.#parts.defer(() => runs.stop());
+    signal.addEventListener('abort', () => void runs.stop(), { once: true });
+    const operations = this.#operations({ history, loop, shards, peers, runs });
+    if (admin.listen !== null) await this.#listenAdmin(admin.listen, operations);
+    await this.#buildStale(runs, shards);
+    await this.#listenPeers(listen);
+    this.#peers.ownPlace = this.address;
+    this.#notReady = null;
+    this.#events.serving({ listen: this.address, admin: this.adminAddress, root });
+    const following = followSchedule({
+      ...{ loop, runs, peers, operations, clock: this.#clock, events: this.#events, signal },
+      intervalMs: () => this.#settings.peerInterval,
+    });
+    this.#parts.defer(() => following);
+    signal.throwIfAborted();
   }
 
-  async #buildStale(): Promise<void> {
-    const { signal } = this.#stopping;
-    for await (const built of this.#provider.build({ targets: [], force: false }, signal)) this.#logBuild(built);
+  /** Puts in force what can be reloaded of `next`; what takes a restart is said in the log. */
+  async reload(next: Settings): Promise<void> {
+    const changed = changedOptions(this.#settings, next);
+    const settings = reloadedSettings(this.#settings, next);
+    await this.#admin?.loadTokens(settings.admin.tokens);
+    this.#settings = settings;
+    this.#peers.reconfigure(settings);
+    this.#loop?.reconfigure(settings);
+    if (this.#logAt !== null) this.#events.useLog(this.#logAt(settings.log.level));
+    this.#events.reloaded(changed);
   }
 
-  #logBuild({ root, generation, ...built }: BuildProgress): void {
-    if (built.outcome === 'failed') this.#log.error(built, 'a tree could not be built');
-    if (built.outcome !== 'built') return;
-    this.#log.info({ ...built, generation: Number(generation), root: root?.toString('hex').slice(0, 16) }, 'built a tree');
+  /** Tells that settings which were to be reloaded are wrong. */
+  reloadFailed(error: CodedError): void {
+    this.#events.reloadFailed(error);
   }
 
-  /** Takes no more calls, lets running ones end for a moment, and closes everything. */
+  /**
+   * Takes no more work, cuts what runs after the batch under way, and closes everything. What was cut is
+   * continued by the next start.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#server.serving = false;
-    this.#stopping.abort(new CodedError('cancelled', 'the service is stopping'));
-    await this.#server[Symbol.asyncDispose]();
-    await this.#building;
-    await this.#builder[Symbol.asyncDispose]();
-    await this.#checkpointer[Symbol.asyncDispose]();
-    this.#log.info({}, 'stopped');
+    this.#drained ??= this.#drain();
+    await this.#drained;
   }
+
+  async #drain(): Promise<void> {
+    const startMs = this.#clock.monotonicMs();
+    this.#notReady = 'it is stopping';
+    this.#events.draining('it was told to stop');
+    this.#stopping.abort(new CodedError('cancelled', 'the service is stopping'));
+    // What the start is about to open is closed too; why it ended is told by who started it.
+    await this.#starting.catch(() => undefined);
+    await this.#parts.disposeAsync();
+    this.#events.stopped(this.#clock.monotonicMs() - startMs);
+  }
+
+  #common() {
+    return { settings: this.#settings, clock: this.#clock, events: this.#events };
+  }
+
+  readonly #onDamage = (path: string, error: CodedError): void => {
+    this.#events.problem('tree', error, `${path} is damaged; it was set aside or passed over`);
+  };
+
+  #operations(parts: {
+    history: History;
+    loop: ScheduleLoop;
+    shards: ShardWatch;
+    peers: PeerWatch;
+    runs: Runs;
+  }): ServiceOperations {
+    const { name, root } = this.#settings;
+    return new ServiceOperations({
+      ...parts,
+      ...{
+        name,
+        root,
+        version: packageVersion(),
+        held: this.#held,
+        clock: this.#clock,
+        events: this.#events,
+      },
+      startedMs: this.#clock.nowMs(),
+      reads: new PropertyReads(root, this.#held),
+      notReady: () => this.#notReady,
+      listen: () => this.address,
+    });
+  }
+
+  async #listenAdmin(address: Address, operations: ServiceOperations): Promise<void> {
+    const { admin } = this.#settings;
+    const server = new AdminServer({
+      operations,
+      version: packageVersion(),
+      insecureListen: admin.insecureListen,
+      tls: admin.tls === null ? null : this.#tlsFiles(admin.tls),
+    });
+    this.#parts.use(server);
+    await server.loadTokens(admin.tokens);
+    this.#adminListening = await server.listen(address);
+    this.#admin = server;
+  }
+
+  async #listenPeers(address: Address): Promise<void> {
+    const { tls, insecureListen } = this.#settings;
+    const server = new PeerServer({
+      provider: this.#provider,
+      clock: this.#clock,
+      insecureListen,
+      ...(tls !== null && {
+        tls: this.#tlsFiles(tls),
+        ...(tls.allow !== null && { allowedPeers: tls.allow }),
+      }),
+      onCall: (call) => this.#events.served(call),
+    });
+    this.#parts.use(server);
+    this.#listening = await server.listen(address);
+  }
+
+  #tlsFiles({
+    cert,
+    key,
+    ca,
+  }: {
+    readonly cert: string;
+    readonly key: string;
+    readonly ca: string | null;
+  }): TlsFiles {
+    const onProblem = (error: CodedError): void =>
+      this.#events.problem('tls', error, 'changed certificates could not be used');
+    return new TlsFiles({ certPath: cert, keyPath: key, ...(ca !== null && { caPath: ca }) }, { onProblem });
+  }
+
+  async #buildStale(runs: Runs, shards: ShardWatch): Promise<void> {
+    const { signal } = this.#stopping;
+    for (const { group, shard, moved, error } of await shards.look(signal)) {
+      if (error?.code === 'newer-format') throw error;
+      if (error !== null)
+        this.#events.problem('shard', error, `shard ${shard} of group ${group} cannot be read`);
+      if (moved) runs.add({ kind: 'build', trigger: 'start', group, shard });
+    }
+    await runs.idle();
+    await shards.look(signal);
+  }
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
 }

@@ -1,0 +1,81 @@
+/** What the admin endpoint asks of the service behind it. Errors are coded; their codes decide the HTTP status. */
+import type {
+  BuildOrder,
+  ChangeResource,
+  GroupResource,
+  PeerResource,
+  PropertyResource,
+  RepairOrder,
+  RunResource,
+  ShardResource,
+  StatusResource,
+} from './resources.ts';
+
+export interface RunFilter {
+  readonly state?: RunResource['state'] | undefined;
+  readonly kind?: RunResource['kind'] | undefined;
+  readonly group?: string | undefined;
+  readonly shard?: number | undefined;
+  readonly limit: number;
+  /** Runs before this one, newest first. */
+  readonly before?: string | undefined;
+}
+
+/** An order that carries an idempotency key: the same key with the same order gives the same run. */
+export interface Idempotency {
+  readonly key: string;
+  /** Of the order; another one under the same key is refused. */
+  readonly fingerprint: string;
+}
+
+export interface PropertyFilter {
+  readonly group: string;
+  readonly name?: string | undefined;
+  readonly ids?: readonly string[] | undefined;
+  readonly deleted: boolean;
+  readonly limit: number;
+  readonly offset: number;
+}
+
+export interface RequestEvent {
+  readonly method: string;
+  /** The route's pattern, so that labels stay bounded. */
+  readonly route: string;
+  readonly status: number;
+  readonly tookMs: number;
+  /** Who called; null for nobody that is known. */
+  readonly caller: string | null;
+}
+
+export interface Operations {
+  /** Null when ready, else why not. */
+  notReady(): string | null;
+  metrics(): Promise<string>;
+  status(): Promise<StatusResource>;
+  groups(): Promise<GroupResource[]>;
+  shards(): Promise<ShardResource[]>;
+  /** Throws `not-found`. */
+  shard(group: string, shard: number): Promise<ShardResource>;
+  peers(): PeerResource[];
+  startBuild(order: BuildOrder, idempotency: Idempotency | null): Promise<RunResource>;
+  startRepair(order: RepairOrder, idempotency: Idempotency | null): Promise<RunResource>;
+  runs(filter: RunFilter): RunResource[];
+  /** Throws `not-found`. */
+  run(id: string): RunResource;
+  /** Changes of a run after the `after`-th. Throws `not-found`. */
+  changes(id: string, after: number, limit: number): ChangeResource[];
+  /** Calls `listener` with a run whenever it moves on; `id` null for all runs. Returns how to stop. */
+  follow(id: string | null, listener: (run: RunResource) => void): () => void;
+  cancel(id: string): RunResource;
+  setPaused(paused: boolean): void;
+  /** Null where there is none, or where it is deleted and `deleted` is false. */
+  property(group: string, name: string, id: string, deleted: boolean): Promise<PropertyResource | null>;
+  query(filter: PropertyFilter): Promise<PropertyResource[]>;
+  search(
+    text: string,
+    group: string | null,
+    limit: number,
+    signal: AbortSignal,
+  ): AsyncIterable<PropertyResource>;
+  onRequest(event: RequestEvent): void;
+}

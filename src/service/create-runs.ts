@@ -1,0 +1,84 @@
+/** Ties runs to their work, to the schedule they report to, and to the events they make. */
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import type { Settings } from '../settings/settings.ts';
+import type { TreeBuilder } from '../tree/tree-builder.ts';
+import type { OnDamage } from '../tree/tree-directory.ts';
+import { buildShards } from './build-work.ts';
+import type { Events } from './events.ts';
+import type { History } from './history.ts';
+import { LocalMember } from './local-member.ts';
+import type { LocalProvider } from './local-provider.ts';
+import type { Peers } from './members.ts';
+import { repairMembers } from './repair-work.ts';
+import type { Run } from './run.ts';
+import { Runs } from './runs.ts';
+import type { ScheduleLoop } from './schedule-loop.ts';
+import type { ShardWatch } from './shard-watch.ts';
+
+export interface RunsParts {
+  readonly clock: Clock;
+  readonly history: History;
+  readonly loop: ScheduleLoop;
+  readonly shards: ShardWatch;
+  readonly events: Events;
+  readonly peers: Peers;
+  readonly provider: LocalProvider;
+  readonly builder: TreeBuilder;
+  readonly onDamage: OnDamage;
+  /** As they are in force now. */
+  readonly settings: () => Settings;
+  /** What this replica is called in reports. */
+  readonly place: () => string;
+}
+
+export function createRuns(parts: RunsParts): Runs {
+  const { clock, history, loop, shards, events, builder, onDamage, settings } = parts;
+  const runs: Runs = new Runs({
+    clock,
+    history,
+    work: {
+      build: (run, signal) =>
+        buildShards(run, {
+          ...{ root: settings().root, builder, shards, signal, onDamage },
+          onBuilt: (leaves) => events.built(leaves),
+        }),
+      repair: (run, signal) => repair(parts, run, signal),
+    },
+    onStart: (run) => {
+      loop.started(run);
+      events.runStarted(run.resource);
+    },
+    onEnd: (run) => {
+      loop.ended(run, tookMs(run));
+      events.runEnded(run.resource, tookMs(run));
+      // What was built or repaired changes what is due; looking once, after the last, is enough.
+      if (runs.waiting === 0) loop.wake();
+    },
+  });
+  return runs;
+}
+
+function tookMs({ resource: { startedAt, endedAt } }: Run): number {
+  return Date.parse(endedAt ?? '') - Date.parse(startedAt ?? endedAt ?? '');
+}
+
+async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<void> {
+  const { peers, provider, place, settings, clock } = parts;
+  using opened = peers.open(new LocalMember(provider, place()), run.resource.peers, run.id);
+  if (opened.members.length < 2) {
+    run.end({ outcome: 'skipped', reason: 'there is no peer to compare with; a nodes file lists them' });
+    return;
+  }
+  const timeout = new AbortController();
+  const timer = setTimeout(() => {
+    timeout.abort(
+      new CodedError('timeout', 'the run took longer than round.timeout; the next one continues it'),
+    );
+  }, settings().round.timeout);
+  try {
+    await repairMembers(run, opened.members, { clock, signal: AbortSignal.any([signal, timeout.signal]) });
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,162 @@
+/** What happens in the service: one function per event, which writes the log line and the metric together. */
+import type { RequestEvent } from '../admin/operations.ts';
+import type { RunResource } from '../admin/resources.ts';
+import type { CodedError } from '../lib/coded-error.ts';
+import type { Log } from '../lib/log.ts';
+import type { ServedCallEvent } from '../peer/served-call.ts';
+import type { Metrics } from './metrics.ts';
+import type { WatchedPeer } from './peer-watch.ts';
+
+/** What a warning is about. */
+export type ProblemOf =
+  | 'checkpoint'
+  | 'tree'
+  | 'history'
+  | 'nodes'
+  | 'tls'
+  | 'schedule'
+  | 'disk'
+  | 'clock'
+  | 'shard'
+  | 'drain';
+
+export class Events {
+  #log: Log;
+  readonly metrics: Metrics;
+
+  constructor(log: Log, metrics: Metrics) {
+    this.#log = log;
+    this.metrics = metrics;
+  }
+
+  /** Puts another log in force, as when its level is reloaded. */
+  useLog(log: Log): void {
+    this.#log = log;
+  }
+
+  serving(fields: {
+    readonly listen: string | null;
+    readonly admin: string | null;
+    readonly root: string;
+  }): void {
+    this.metrics.ready.set(1);
+    this.#log.info(fields, 'serving');
+  }
+
+  draining(reason: string): void {
+    this.metrics.ready.set(0);
+    this.#log.info({ reason }, 'draining');
+  }
+
+  stopped(tookMs: number): void {
+    this.#log.info({ tookMs: Math.round(tookMs) }, 'stopped');
+  }
+
+  interrupted(count: number): void {
+    if (count > 0)
+      this.#log.warn(
+        { runs: count },
+        'the process before this one ended in the middle of runs; they are made up for',
+      );
+  }
+
+  problem(of: ProblemOf, error: CodedError, message: string): void {
+    this.metrics.problems.inc({ of });
+    this.#log.warn({ of, error: error.toJSON() }, message);
+  }
+
+  polled(tookMs: number): void {
+    this.metrics.polls.inc();
+    this.metrics.pollSeconds.observe(tookMs / 1_000);
+  }
+
+  skipped(kind: string, group: string, shard: number, reason: string): void {
+    this.metrics.skips.inc({ kind, reason });
+    this.#log.debug({ kind, group, shard, reason }, 'skipped');
+  }
+
+  runStarted({ id, kind, trigger, group, shard, dryRun }: RunResource): void {
+    this.#log.debug({ run: id, kind, trigger, group, shard, dryRun }, 'a run has begun');
+  }
+
+  runEnded(run: RunResource, tookMs: number): void {
+    const { id, kind, trigger, group, shard, outcome, reason, error, counts } = run;
+    const { metrics } = this;
+    metrics.runs.inc({ kind, trigger, outcome: outcome ?? 'failed' });
+    metrics.runSeconds.observe({ kind }, tookMs / 1_000);
+    metrics.differing.inc(counts.differing);
+    metrics.shipped.inc(counts.shipped);
+    metrics.shippedBytes.inc(counts.bytes);
+    for (const result of ['changed', 'kept', 'failed'] as const)
+      metrics.changes.inc({ result }, counts[result]);
+    if (error !== null) metrics.failures.inc({ code: error.code });
+    if (error?.code === 'fuse') metrics.fuses.inc();
+    const { differing, changed, failed } = counts;
+    const line = {
+      run: id,
+      kind,
+      trigger,
+      group,
+      shard,
+      outcome,
+      reason,
+      differing,
+      changed,
+      failed,
+      tookMs: Math.round(tookMs),
+    };
+    if (outcome === 'failed') this.#log.error({ ...line, error }, 'a run failed');
+    else if (outcome === 'inconclusive' || outcome === 'differs') this.#log.warn(line, 'a run has ended');
+    // What changed nothing is not worth a line a minute for every shard.
+    else if (outcome === 'skipped' || (outcome === 'converged' && differing === 0))
+      this.#log.debug(line, 'a run has ended');
+    else this.#log.info(line, 'a run has ended');
+  }
+
+  built(leaves: number): void {
+    this.metrics.buildLeaves.inc(leaves);
+  }
+
+  peerAsked(
+    { place, name, reachable, latencyMs, error }: WatchedPeer,
+    before: WatchedPeer | undefined,
+  ): void {
+    this.metrics.peerReachable.set({ place }, reachable === true ? 1 : 0);
+    if (latencyMs !== null) this.metrics.peerSeconds.set({ place }, latencyMs / 1_000);
+    if (before?.reachable === reachable) return;
+    if (reachable === true) this.#log.info({ peer: name, place }, 'a peer is there');
+    else this.#log.warn({ peer: name, place, error: error?.toJSON() }, 'a peer cannot be reached');
+  }
+
+  served({ call, peer, runId, error, durationMs }: ServedCallEvent): void {
+    this.metrics.served.inc({ call, code: error?.code ?? 'ok' });
+    this.metrics.servedSeconds.observe({ call }, durationMs / 1_000);
+    this.#log.debug({ call, peer, run: runId, error, tookMs: Math.round(durationMs) }, 'a peer call ended');
+  }
+
+  requested({ method, route, status, tookMs, caller }: RequestEvent): void {
+    this.metrics.requests.inc({ method, route, status: String(status) });
+    this.metrics.requestSeconds.observe({ route }, tookMs / 1_000);
+    const line = { method, route, status, caller, tookMs: Math.round(tookMs) };
+    // Orders are told, looks are not.
+    if (method === 'POST' || status >= 500) this.#log.info(line, 'an order was given');
+    else this.#log.debug(line, 'a request ended');
+  }
+
+  paused(paused: boolean): void {
+    this.metrics.paused.set(Number(paused));
+    this.#log.info({}, paused ? 'the schedule was paused' : 'the schedule goes on');
+  }
+
+  reloaded(changed: { readonly reloaded: readonly string[]; readonly needRestart: readonly string[] }): void {
+    this.metrics.reloads.inc({ outcome: 'done' });
+    this.#log.info({ options: changed.reloaded }, 'settings were read again');
+    if (changed.needRestart.length > 0)
+      this.#log.warn({ options: changed.needRestart }, 'these settings changed and take a restart');
+  }
+
+  reloadFailed(error: CodedError): void {
+    this.metrics.reloads.inc({ outcome: 'failed' });
+    this.#log.error({ error: error.toJSON() }, 'changed settings are wrong; the old ones stay in force');
+  }
+}

@@ -1,0 +1,89 @@
+/** Who takes part in a run: this replica, and the peers of the nodes file except itself. */
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { NodesFile, type PeerNode } from '../peer/nodes-file.ts';
+import { PeerClient } from '../peer/peer-client.ts';
+import { TlsFiles } from '../peer/tls.ts';
+import type { Member } from '../round/member.ts';
+import { PeerMember } from '../round/peer-member.ts';
+import type { Settings } from '../settings/settings.ts';
+
+export interface PeersOptions {
+  readonly clock: Clock;
+  readonly onProblem: (problem: CodedError) => void;
+}
+
+/** Members that were opened for one run; dispose them after it. */
+export interface OpenedMembers extends Disposable {
+  readonly members: readonly Member[];
+}
+
+export class Peers {
+  readonly #options: PeersOptions;
+  #settings: Settings;
+  #file: NodesFile | null;
+  /** Where this replica listens, so that it is not taken for a peer. */
+  ownPlace: string | null = null;
+
+  constructor(settings: Settings, options: PeersOptions) {
+    this.#options = options;
+    this.#settings = settings;
+    this.#file = this.#nodesFile(settings);
+  }
+
+  reconfigure(settings: Settings): void {
+    if (settings.nodes !== this.#settings.nodes) this.#file = this.#nodesFile(settings);
+    this.#settings = settings;
+  }
+
+  #nodesFile({ nodes }: Settings): NodesFile | null {
+    return nodes === null ? null : new NodesFile(nodes, { onProblem: this.#options.onProblem });
+  }
+
+  /** Peers of the nodes file as it is now; a file that cannot be read is told and gives none. */
+  nodes(): readonly PeerNode[] {
+    try {
+      const nodes = this.#file?.read() ?? [];
+      return nodes.filter(
+        ({ name, grpcAddress }) => name !== this.#settings.name && grpcAddress !== this.ownPlace,
+      );
+    } catch (error) {
+      this.#options.onProblem(CodedError.from(error));
+      return [];
+    }
+  }
+
+  client({ grpcAddress, tlsEnabled, caCertPath }: PeerNode, runId?: string): PeerClient {
+    const { tls } = this.#settings;
+    const paths = {
+      ...(tls !== null && { certPath: tls.cert, keyPath: tls.key }),
+      ...(caCertPath !== null ? { caPath: caCertPath } : tls?.ca ? { caPath: tls.ca } : {}),
+    };
+    return new PeerClient({
+      place: grpcAddress,
+      clock: this.#options.clock,
+      ...(tlsEnabled && { tls: new TlsFiles(paths) }),
+      ...(runId !== undefined && { runId }),
+    });
+  }
+
+  /** `local` and the peers chosen by name or place, all where `chosen` is null. Throws `not-found` for one that is not listed. */
+  open(local: Member, chosen: readonly string[] | null, runId: string): OpenedMembers {
+    const nodes = this.nodes();
+    const unknown = chosen?.find(
+      (one) => !nodes.some(({ name, grpcAddress }) => one === name || one === grpcAddress),
+    );
+    if (unknown !== undefined) {
+      throw new CodedError('not-found', `there is no peer ${unknown} in the nodes file`, {
+        field: 'peers',
+        value: unknown,
+      });
+    }
+    const opened = new DisposableStack();
+    const taken = nodes.filter(
+      ({ name, grpcAddress }) => chosen === null || chosen.includes(name) || chosen.includes(grpcAddress),
+    );
+    const members = taken.map((node) => opened.use(new PeerMember(this.client(node, runId))));
+    return { members: [local, ...members], [Symbol.dispose]: () => opened.dispose() };
+  }
+}

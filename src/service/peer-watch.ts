@@ -1,0 +1,120 @@
+/** What the peers say of themselves: asked now and then, so that who is away and where trees differ is known before a round. */
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import type { PeerClient, PeerListing } from '../peer/peer-client.ts';
+import type { ViewDescription } from '../shard-copy/shard-copy.ts';
+import type { Peers } from './members.ts';
+
+export interface WatchedPeer {
+  readonly place: string;
+  /** What it calls itself, or else its name in the nodes file. */
+  readonly name: string;
+  /** Null until it was asked. */
+  readonly reachable: boolean | null;
+  readonly lastSeenMs: number | null;
+  readonly latencyMs: number | null;
+  /** As of when it was last seen. */
+  readonly listing: PeerListing | null;
+  readonly error: CodedError | null;
+}
+
+/** A peer's newest tree of one shard, as of the last listing. */
+export interface PeerTree {
+  readonly place: string;
+  /** Null where it has none, or is away. */
+  readonly tree: ViewDescription | null;
+}
+
+export class PeerWatch implements Disposable {
+  readonly #peers: Peers;
+  readonly #clock: Clock;
+  readonly #clients = new Map<string, PeerClient>();
+  #watched: readonly WatchedPeer[] = [];
+
+  constructor(peers: Peers, clock: Clock) {
+    this.#peers = peers;
+    this.#clock = clock;
+  }
+
+  get peers(): readonly WatchedPeer[] {
+    return this.#watched;
+  }
+
+  /** Asks every peer of the nodes file at once; `onAsked` is told how each answered. Throws only `cancelled`. */
+  async look(
+    signal: AbortSignal,
+    onAsked: (peer: WatchedPeer, before: WatchedPeer | undefined) => void,
+  ): Promise<void> {
+    const nodes = this.#peers.nodes();
+    const keys = new Set(nodes.map((node) => JSON.stringify(node)));
+    for (const [key, client] of this.#clients) {
+      if (keys.has(key)) continue;
+      client[Symbol.dispose]();
+      this.#clients.delete(key);
+    }
+    this.#watched = await Promise.all(
+      nodes.map(async (node) => {
+        const key = JSON.stringify(node);
+        const client = this.#clients.get(key) ?? this.#peers.client(node);
+        this.#clients.set(key, client);
+        const before = this.#watched.find(({ place }) => place === node.grpcAddress);
+        const peer = await this.#ask(client, node.name, before, signal);
+        onAsked(peer, before);
+        return peer;
+      }),
+    );
+  }
+
+  async #ask(
+    client: PeerClient,
+    listed: string,
+    before: WatchedPeer | undefined,
+    signal: AbortSignal,
+  ): Promise<WatchedPeer> {
+    const { place } = client;
+    const startMs = this.#clock.monotonicMs();
+    try {
+      const listing = await client.listShards({}, signal);
+      const latencyMs = this.#clock.monotonicMs() - startMs;
+      return {
+        place,
+        name: listing.name,
+        reachable: true,
+        lastSeenMs: this.#clock.nowMs(),
+        latencyMs,
+        listing,
+        error: null,
+      };
+    } catch (thrown) {
+      const error = CodedError.from(thrown);
+      if (signal.aborted) throw error;
+      const { name = listed, lastSeenMs = null, listing = null } = before ?? {};
+      return { place, name, reachable: false, lastSeenMs, latencyMs: null, listing, error };
+    }
+  }
+
+  /** Shards that peers have, each once. */
+  offered(): { group: string; shard: number }[] {
+    const found = new Map<string, { group: string; shard: number }>();
+    for (const { listing } of this.#watched) {
+      for (const { group, shard } of listing?.shards ?? []) found.set(`${group}/${shard}`, { group, shard });
+    }
+    return [...found.values()];
+  }
+
+  /** The trees of one shard at the peers that hold it. */
+  trees(group: string, shard: number): PeerTree[] {
+    return this.#watched.map(({ place, reachable, listing }) => ({
+      place,
+      tree:
+        reachable === true
+          ? (listing?.shards.find((one) => one.group === group && one.shard === shard)?.tree ?? null)
+          : null,
+    }));
+  }
+
+  [Symbol.dispose](): void {
+    for (const client of this.#clients.values()) client[Symbol.dispose]();
+    this.#clients.clear();
+  }
+}

@@ -1,0 +1,138 @@
+/** Carries out a repair run: a round over this replica and its peers, over all, some, or one of the properties. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { RunResource } from '../admin/resources.ts';
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { splitEntity } from '../property/entity.ts';
+import type { PlanEntry } from '../repair/plan.ts';
+import { PlanFile } from '../repair/plan-file.ts';
+import { plannedChanges } from '../repair/plan-shard.ts';
+import { PlanSpool } from '../repair/plan-spool.ts';
+import type { RepairProgress } from '../repair/report.ts';
+import type { Member } from '../round/member.ts';
+import { type RoundOptions, type RoundReport, runRound } from '../round/run-round.ts';
+import { countsOf, type Run } from './run.ts';
+
+export interface RepairWorkOptions {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/** Runs the round a run asks for over `members` and ends the run. Throws `fuse`, `cancelled`, `timeout` and what matching throws. */
+export async function repairMembers(
+  run: Run,
+  members: readonly Member[],
+  options: RepairWorkOptions,
+): Promise<RoundReport> {
+  const { group, shard, name, entity, dryRun, confirm } = run.resource;
+  const round: RoundOptions = {
+    ...options,
+    dryRun,
+    confirmed: confirm,
+    narrowing: { ...(group !== null && { group }), ...(shard !== null && { shard }) },
+    onChange: (change) => run.change(change),
+    onProgress: (progress) => run.progress(progress.phase, figures(progress)),
+    onStep: (text) => run.progress(text, {}),
+  };
+  const narrow = name === null && entity === null ? null : { name, entity };
+  const report =
+    narrow === null ? await runRound(members, round) : await narrowedRound(members, round, narrow, run);
+  const { outcome, reason, repair, copies } = report;
+  run.end({
+    outcome,
+    reason,
+    error: repair.error === null ? null : { code: repair.error.code, message: repair.error.message },
+    counts: countsOf(repair),
+    shards: repair.shards.map(({ outcome: of, reason: why, differing, changed, ...one }) => ({
+      ...{ group: one.group, shard: one.shard, differing, changed },
+      outcome: of,
+      reason: why,
+    })),
+    copies: copies.map(({ place, outcome: of, changed, reason: why }) => ({
+      place,
+      changed,
+      outcome: of,
+      reason: why,
+    })),
+  });
+  return report;
+}
+
+function figures({
+  slotsDone,
+  slotsTotal,
+  entitiesDone,
+  entitiesTotal,
+  bytes,
+}: RepairProgress): Partial<NonNullable<RunResource['progress']>> {
+  return { slotsDone, slotsTotal, propertiesDone: entitiesDone, propertiesTotal: entitiesTotal, bytes };
+}
+
+interface Narrow {
+  readonly name: string | null;
+  readonly entity: string | null;
+}
+
+// Slots are compared whole, so what is meant is chosen from the plan: a dry run keeps one, and of it only what
+// is meant is carried out, where it still holds.
+async function narrowedRound(
+  members: readonly Member[],
+  round: RoundOptions,
+  narrow: Narrow,
+  run: Run,
+): Promise<RoundReport> {
+  const directory = await mkdtemp(join(tmpdir(), 'tallystick-run-'));
+  const { onChange: _, ...quiet } = round;
+  try {
+    const planned = join(directory, 'planned');
+    const report = await runRound(members, { ...quiet, dryRun: true, planPath: planned });
+    await using plan = await PlanFile.open(planned, round.signal);
+    const chosen = join(directory, 'chosen');
+    const differing = await choose(plan, chosen, narrow, round.dryRun === true ? run : null, round);
+    const counts = { differing, changed: 0, kept: 0, failed: 0, shipped: 0, bytes: 0 };
+    const undecided = report.outcome === 'inconclusive' || report.outcome === 'failed';
+    if (undecided || round.dryRun === true || differing === 0) {
+      const outcome = undecided ? report.outcome : differing > 0 ? 'differs' : 'converged';
+      return { ...report, outcome, repair: { ...report.repair, ...counts } };
+    }
+    return await runRound(members, { ...round, dryRun: false, planPath: chosen });
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** Writes what is meant of a plan to another; returns how many entities that are. */
+async function choose(
+  plan: PlanFile,
+  path: string,
+  narrow: Narrow,
+  dryRun: Run | null,
+  { clock, signal }: RoundOptions,
+): Promise<number> {
+  const places = [...new Set(plan.shards.flatMap(({ head }) => head.copies.map(({ place }) => place)))];
+  if (places.length === 0) throw new CodedError('not-found', 'no shard could be compared');
+  await using spool = await PlanSpool.create(path, {
+    places,
+    createdAt: new Date(clock.nowMs()).toISOString(),
+  });
+  let differing = 0;
+  for (const planned of plan.shards) {
+    await spool.startShard(planned.head);
+    for await (const entry of planned.entries(signal)) {
+      if (!isMeant(entry, narrow)) continue;
+      differing += 1;
+      await spool.add(entry);
+      for (const change of plannedChanges(entry)) dryRun?.change(change);
+    }
+    await spool.endShard(planned.complete);
+  }
+  await spool.finish();
+  return differing;
+}
+
+function isMeant({ entity }: PlanEntry, narrow: Narrow): boolean {
+  if (narrow.entity !== null) return entity === narrow.entity;
+  return splitEntity(entity).name === narrow.name;
+}

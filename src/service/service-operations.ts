@@ -1,0 +1,251 @@
+/** What the admin endpoint can ask of a running service, put together from its parts. */
+import type {
+  Idempotency,
+  Operations,
+  PropertyFilter,
+  RequestEvent,
+  RunFilter,
+} from '../admin/operations.ts';
+import type {
+  BuildOrder,
+  ChangeResource,
+  GroupResource,
+  PeerResource,
+  PropertyResource,
+  RepairOrder,
+  RunResource,
+  ShardResource,
+  StatusResource,
+} from '../admin/resources.ts';
+import type { Clock } from '../lib/clock.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
+import { splitEntity } from '../property/entity.ts';
+import { Agreements } from './agreement.ts';
+import type { Events } from './events.ts';
+import { refreshGauges } from './gauges.ts';
+import type { History } from './history.ts';
+import type { PeerWatch } from './peer-watch.ts';
+import type { PropertyReads } from './property-reads.ts';
+import type { Runs } from './runs.ts';
+import type { ScheduleLoop } from './schedule-loop.ts';
+import { isoTime, shardResourceOf } from './shard-resources.ts';
+import type { ShardWatch } from './shard-watch.ts';
+
+export interface OperationsParts {
+  readonly name: string;
+  readonly version: string;
+  readonly root: string;
+  readonly held: HeldShards;
+  readonly clock: Clock;
+  readonly startedMs: number;
+  readonly runs: Runs;
+  readonly history: History;
+  readonly loop: ScheduleLoop;
+  readonly shards: ShardWatch;
+  readonly peers: PeerWatch;
+  readonly reads: PropertyReads;
+  readonly events: Events;
+  /** Null when ready. */
+  readonly notReady: () => string | null;
+  readonly listen: () => string | null;
+}
+
+export class ServiceOperations implements Operations {
+  readonly #parts: OperationsParts;
+  readonly #agreements = new Agreements();
+
+  constructor(parts: OperationsParts) {
+    this.#parts = parts;
+  }
+
+  notReady(): string | null {
+    return this.#parts.notReady();
+  }
+
+  async metrics(): Promise<string> {
+    const { events, history, root, runs, clock } = this.#parts;
+    const { metrics } = events;
+    await refreshGauges(await this.status(), {
+      metrics,
+      history,
+      root,
+      followers: runs.followers,
+      nowMs: clock.nowMs(),
+    });
+    return await metrics.registry.metrics();
+  }
+
+  async status(): Promise<StatusResource> {
+    const { name, version, startedMs, runs, loop, clock } = this.#parts;
+    const shards = await this.shards();
+    const peers = this.peers();
+    const nowMs = clock.nowMs();
+    const reason = this.notReady();
+    const lateShards = loop.schedule.lateShards(nowMs);
+    return {
+      ...{ name, version, listen: this.#parts.listen(), ready: reason === null, reason, lateShards },
+      paused: loop.schedule.paused,
+      windowUntil: isoTime(loop.schedule.quietUntilMs(nowMs)),
+      startedAt: new Date(startedMs).toISOString(),
+      runsWaiting: runs.waiting,
+      runsRunning: runs.running,
+      warnings: warningsOf(shards, peers, lateShards),
+      shards,
+      peers,
+    };
+  }
+
+  async groups(): Promise<GroupResource[]> {
+    const groups = new Map<string, GroupResource>();
+    for (const { group, settings } of this.#parts.shards.shards) groups.set(group, { group, ...settings });
+    return [...groups.values()].map(({ group, shards, slots, spelling }) => ({
+      group,
+      shards,
+      slots,
+      spelling,
+    }));
+  }
+
+  async shards(): Promise<ShardResource[]> {
+    const { shards, peers, held } = this.#parts;
+    const offered = peers
+      .offered()
+      .filter(({ group, shard }) => holdsShard(held, group, shard) && !shards.find(group, shard));
+    return [...shards.shards, ...offered].map(({ group, shard }) => this.#shard(group, shard));
+  }
+
+  async shard(group: string, shard: number): Promise<ShardResource> {
+    const found = (await this.shards()).find((one) => one.group === group && one.shard === shard);
+    if (found !== undefined) return found;
+    throw new CodedError('not-found', `there is no shard ${shard} of group ${group} here`, { group, shard });
+  }
+
+  #shard(group: string, shard: number): ShardResource {
+    const { shards, peers, loop, clock, listen, root } = this.#parts;
+    const own = shards.find(group, shard);
+    const nowMs = clock.nowMs();
+    return shardResourceOf({
+      group,
+      shard,
+      own,
+      agreement: this.#agreements.look(group, shard, own, listen() ?? root, peers.trees(group, shard), nowMs),
+      outlook: loop.schedule.outlook(group, shard, nowMs),
+      visit: loop.visit(group, shard),
+    });
+  }
+
+  peers(): PeerResource[] {
+    return this.#parts.peers.peers.map(
+      ({ place, name, reachable, lastSeenMs, latencyMs, listing, error }) => ({
+        ...{ place, name, kind: 'tallystick', reachable },
+        latencyMs: latencyMs === null ? null : Math.round(latencyMs * 10) / 10,
+        lastSeenAt: isoTime(lastSeenMs),
+        shards: listing?.shards.length ?? null,
+        error: error && { code: error.code, message: error.message },
+      }),
+    );
+  }
+
+  async startBuild(order: BuildOrder, idempotency: Idempotency | null): Promise<RunResource> {
+    this.#checkPlace(order.group, order.shard);
+    return this.#parts.runs.add({ kind: 'build', trigger: 'operator', ...order }, idempotency);
+  }
+
+  async startRepair(order: RepairOrder, idempotency: Idempotency | null): Promise<RunResource> {
+    const entity = order.entity === null ? null : splitEntity(order.entity);
+    const { group: named, shard, name } = order;
+    if (entity !== null && named !== null && named !== entity.group) {
+      throw badOrder('entity', order.entity, `it is not of group ${named}`);
+    }
+    const group = named ?? entity?.group ?? null;
+    if (group === null && (name !== null || shard !== null))
+      throw badOrder('group', null, 'a name or shard needs a group');
+    this.#checkPlace(group, shard);
+    return this.#parts.runs.add({ kind: 'repair', trigger: 'operator', ...order, group }, idempotency);
+  }
+
+  // A mistyped group is told at once; one that only a peer has is no mistake.
+  #checkPlace(group: string | null, shard: number | null): void {
+    if (group === null) return;
+    const known = [...this.#parts.shards.shards, ...this.#parts.peers.offered()].filter(
+      (one) => one.group === group,
+    );
+    if (known.some((one) => shard === null || one.shard === shard)) return;
+    const what = known.length === 0 ? `group ${group}` : `shard ${shard} of group ${group}`;
+    throw new CodedError('not-found', `neither this replica nor a peer has ${what}`, {
+      field: 'group',
+      value: group,
+      shard,
+    });
+  }
+
+  runs(filter: RunFilter): RunResource[] {
+    return this.#parts.runs.list(filter);
+  }
+
+  run(id: string): RunResource {
+    return this.#parts.runs.get(id);
+  }
+
+  changes(id: string, after: number, limit: number): ChangeResource[] {
+    return this.#parts.runs.changes(id, after, limit);
+  }
+
+  follow(id: string | null, listener: (run: RunResource) => void): () => void {
+    return this.#parts.runs.follow(id, listener);
+  }
+
+  cancel(id: string): RunResource {
+    return this.#parts.runs.cancel(id);
+  }
+
+  setPaused(paused: boolean): void {
+    this.#parts.loop.setPaused(paused);
+  }
+
+  property(group: string, name: string, id: string, deleted: boolean): Promise<PropertyResource | null> {
+    return this.#parts.reads.get(group, name, id, deleted);
+  }
+
+  query(filter: PropertyFilter): Promise<PropertyResource[]> {
+    return this.#parts.reads.query(filter);
+  }
+
+  search(
+    text: string,
+    group: string | null,
+    limit: number,
+    signal: AbortSignal,
+  ): AsyncIterable<PropertyResource> {
+    return this.#parts.reads.search(text, group, limit, signal);
+  }
+
+  onRequest(event: RequestEvent): void {
+    this.#parts.events.requested(event);
+  }
+}
+
+function warningsOf(
+  shards: readonly ShardResource[],
+  peers: readonly PeerResource[],
+  late: number,
+): string[] {
+  const warnings: string[] = [];
+  for (const { group, shard, error } of shards)
+    if (error !== null) warnings.push(`${group}/${shard}: ${error.message}`);
+  for (const { place, reachable, error } of peers) {
+    if (reachable === false) warnings.push(`${place} cannot be reached: ${error?.message ?? ''}`);
+  }
+  const differing = shards.filter(({ agreement }) => agreement.state === 'differs').length;
+  if (differing > 0)
+    warnings.push(`the trees of ${differing} ${differing === 1 ? 'shard differs' : 'shards differ'}`);
+  if (late > 0)
+    warnings.push(`${late} ${late === 1 ? 'shard' : 'shards'} will be visited after their deadline`);
+  if (peers.length === 0) warnings.push('there is no peer to compare with; a nodes file lists them');
+  return warnings;
+}
+
+function badOrder(field: string, value: unknown, message: string): CodedError {
+  return new CodedError('bad-argument', `${field}: ${message}`, { field, value });
+}
