@@ -1,0 +1,87 @@
+/** A simulated cluster made from a seed: replicas, network, entities, and how rough the weather is. */
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { SeededRandom } from '../support/seeded-random.ts';
+import { Invariants } from './invariants.ts';
+import { keyedRandom } from './keyed-random.ts';
+import { LocalStore } from './local-store.ts';
+import { MemoryStore } from './memory-store.ts';
+import { calm, Network, type Weather } from './network.ts';
+import { Replica, type Store } from './replica.ts';
+import { SkewedClock, VirtualTime } from './virtual-time.ts';
+
+/** One seed in this many runs over real databases and tree files, which costs ten times as much. */
+const realEvery = 20;
+
+/** Greatest skew of a clock; a day off is what a machine without time service shows. */
+const skewMsMax = 24 * 3_600_000;
+
+export interface Cluster {
+  readonly time: VirtualTime;
+  readonly network: Network;
+  readonly replicas: readonly Replica[];
+  readonly invariants: Invariants;
+  readonly random: SeededRandom;
+  readonly entities: number;
+  /** Operations before all comes to rest. */
+  readonly operations: number;
+  /** Where coordinators put their plans. */
+  readonly scratch: string;
+  /** Share of operations that put an older database in place; only where there are databases. */
+  readonly restores: boolean;
+}
+
+/** A memory file system where there is one: nothing here needs to last. */
+function scratchFolder(): string {
+  return fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+}
+
+export function makeCluster(seed: number): Cluster {
+  const random = keyedRandom(seed, 'cluster');
+  const time = new VirtualTime();
+  const real = seed % realEvery === 0;
+  const network = new Network(time, seed, random.chance(0.1) ? calm : roughWeather(random));
+  const slots = random.pick([1, 4, 32]);
+  const scratch = fs.mkdtempSync(join(scratchFolder(), 'tallystick-simulator-'));
+  const count = real ? 2 + random.below(3) : 2 + random.below(6);
+  const replicas = Array.from({ length: count }, (_, position) => {
+    const name = `r${position}`;
+    const clock = new SkewedClock(time, name, skewOf(random));
+    const foreign = !real && position > 0 && random.chance(0.1);
+    const store: Store = real
+      ? new LocalStore({ place: name, root: join(scratch, name), clock, slots })
+      : new MemoryStore({ place: name, clock, slots, pageLeaves: 1 + random.below(5), foreign });
+    return new Replica({ name, kind: foreign ? 'banyandb' : 'tallystick', clock, store });
+  });
+  return {
+    time,
+    network,
+    replicas,
+    invariants: new Invariants(),
+    random: keyedRandom(seed, 'operations'),
+    entities: random.pick([1, 2, 6, 24]),
+    operations: real ? 30 : 60,
+    scratch,
+    restores: real && random.chance(0.5),
+  };
+}
+
+function roughWeather(random: SeededRandom): Weather {
+  return {
+    delayMs: random.pick([5, 200, 5_000]),
+    lost: random.pick([0, 0.01, 0.05]),
+    crash: random.pick([0, 0.01, 0.03]),
+    repeated: random.pick([0, 0.2]),
+    leaseEnds: random.pick([0, 0.02]),
+  };
+}
+
+function skewOf(random: SeededRandom): number {
+  return random.chance(0.5) ? 0 : random.below(2 * skewMsMax) - skewMsMax;
+}
+
+export async function closeCluster({ replicas, scratch }: Cluster): Promise<void> {
+  for (const replica of replicas) await replica.close();
+  fs.rmSync(scratch, { recursive: true, force: true });
+}

@@ -1,0 +1,196 @@
+/** What happens in a simulated cluster: applications write, operators act, machines fail, networks part. */
+import type { Cluster } from './cluster.ts';
+import type { Coordinators } from './coordinators.ts';
+import { Network } from './network.ts';
+import { Crashed, entityName, type Replica } from './replica.ts';
+
+/** Time between two operations, at most; most come closer. */
+const gapMsMax = 60_000;
+
+/** How long a machine is down, or a partition lasts, at most. */
+const outageMsMax = 600_000;
+
+/** Revisions that were stamped elsewhere come from so small a range that they meet. */
+const givenRevisions = 4;
+
+export class Operations {
+  readonly #cluster: Cluster;
+  readonly #coordinators: Coordinators;
+  /** What can happen, as often as it stands here. */
+  readonly #choices: readonly (() => void | Promise<void>)[];
+
+  constructor(cluster: Cluster, coordinators: Coordinators) {
+    this.#cluster = cluster;
+    this.#coordinators = coordinators;
+    const weighted: [number, () => void | Promise<void>][] = [
+      [30, () => this.#write()],
+      [10, () => this.#writeGiven()],
+      [14, () => this.#remove()],
+      [8, () => this.#build()],
+      [14, () => this.#round()],
+      [6, () => this.#pair()],
+      [3, () => this.#dryRun()],
+      [3, () => this.#carryOutPlan()],
+      [3, () => this.#crash()],
+      [3, () => this.#partition()],
+      [4, () => this.#cancel()],
+      [3, () => this.#killCoordinator()],
+      [2, () => this.#skew()],
+      [2, () => this.#backUp()],
+      [2, () => this.#restore()],
+    ];
+    this.#choices = weighted.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
+  }
+
+  /** Sets all operations on the clock. */
+  begin(): void {
+    const { time, random, operations } = this.#cluster;
+    let atMs = 0;
+    for (let number = 0; number < operations; number += 1) {
+      atMs += random.chance(0.5) ? random.below(1_000) : random.below(gapMsMax);
+      void time.wait(atMs, `operation ${String(number).padStart(4, '0')}`).then(() => this.#act());
+    }
+  }
+
+  async #act(): Promise<void> {
+    try {
+      await this.#cluster.random.pick(this.#choices)();
+    } catch (error) {
+      if (!(error instanceof Crashed)) this.#coordinators.violation ??= error as Error;
+    }
+  }
+
+  #replica(): Replica | null {
+    const up = this.#cluster.replicas.filter((replica) => replica.up);
+    return up.length === 0 ? null : this.#cluster.random.pick(up);
+  }
+
+  /** Does something at a replica, which may die of it. */
+  async #at(replica: Replica, work: () => Promise<void>): Promise<void> {
+    const { network, random, time } = this.#cluster;
+    const crashAt = random.chance(network.weather.crash) ? random.below(12) : null;
+    try {
+      await replica.perform(work, crashAt);
+      time.note(`${replica.name} did`);
+    } catch (error) {
+      if (error instanceof Crashed) network.onCrash(replica);
+      throw error;
+    }
+  }
+
+  async #change(work: (replica: Replica, id: string) => Promise<void>): Promise<void> {
+    const replica = this.#replica();
+    if (replica === null) return;
+    const id = `e${this.#cluster.random.below(this.#cluster.entities)}`;
+    const key = `${entityName}\0${id}`;
+    const before = replica.store.contents().get(key);
+    await this.#at(replica, () => work(replica, id));
+    if (before !== undefined) this.#cluster.invariants.checkWritten(replica, key, before);
+  }
+
+  #write(): Promise<void> {
+    const value = `v${this.#cluster.random.below(3)}`;
+    return this.#change(async (replica, id) => {
+      await replica.store.write(id, value, null);
+      this.#cluster.invariants.checkWritten(replica, `${entityName}\0${id}`, undefined);
+    });
+  }
+
+  #writeGiven(): Promise<void> {
+    const { random } = this.#cluster;
+    const value = `v${random.below(3)}`;
+    const revision = BigInt(1 + random.below(givenRevisions));
+    return this.#change((replica, id) => replica.store.write(id, value, revision));
+  }
+
+  #remove(): Promise<void> {
+    return this.#change((replica, id) => replica.store.remove(id));
+  }
+
+  async #build(): Promise<void> {
+    const replica = this.#replica();
+    if (replica === null) return;
+    await this.#at(replica, () => replica.store.build());
+    const tree = await replica.store.listedTree();
+    const contents = await replica.store.treeContents();
+    if (tree !== null && contents !== null)
+      this.#cluster.invariants.checkFresh(replica, tree.stale, contents);
+  }
+
+  /** One of the replicas that are up, or an operator's machine. */
+  #host(): string {
+    return this.#cluster.random.chance(0.3) ? 'operator' : (this.#replica()?.name ?? 'operator');
+  }
+
+  #shuffled(): Replica[] {
+    const left = [...this.#cluster.replicas];
+    const order: Replica[] = [];
+    while (left.length > 0) order.push(...left.splice(this.#cluster.random.below(left.length), 1));
+    return order;
+  }
+
+  #round(): void {
+    this.#coordinators.start(this.#shuffled(), this.#host());
+  }
+
+  #pair(): void {
+    this.#coordinators.start(this.#shuffled().slice(0, 2), this.#host());
+  }
+
+  #dryRun(): void {
+    this.#coordinators.startDryRun(this.#shuffled(), this.#host());
+  }
+
+  #carryOutPlan(): void {
+    this.#coordinators.carryOutPlan(this.#shuffled(), this.#host());
+  }
+
+  async #crash(): Promise<void> {
+    const replica = this.#replica();
+    if (replica === null) return;
+    await replica.crash();
+    this.#cluster.network.onCrash(replica);
+  }
+
+  #partition(): void {
+    const { replicas, random, network, time } = this.#cluster;
+    const side = new Set(random.subset(replicas, 1).map(({ name }) => name));
+    const names = [...replicas.map(({ name }) => name), 'operator'];
+    const cut = names.flatMap((a) =>
+      names.filter((b) => side.has(a) && !side.has(b)).map((b) => Network.pair(a, b)),
+    );
+    for (const pair of cut) network.cuts.add(pair);
+    void time.wait(random.below(outageMsMax), `heal ${cut.join(' ')}`).then(() => {
+      for (const pair of cut) network.cuts.delete(pair);
+    });
+  }
+
+  #cancel(): void {
+    const running = [...this.#coordinators.running];
+    if (running.length > 0) this.#coordinators.cancel(this.#cluster.random.pick(running));
+  }
+
+  async #killCoordinator(): Promise<void> {
+    const running = [...this.#coordinators.running];
+    if (running.length > 0) await this.#coordinators.kill(this.#cluster.random.pick(running));
+  }
+
+  #skew(): void {
+    const { random } = this.#cluster;
+    const replica = random.pick(this.#cluster.replicas);
+    replica.clock.skewMs += random.below(7_200_000) - 3_600_000;
+  }
+
+  #backUp(): void {
+    if (this.#cluster.restores) this.#replica()?.store.backUp();
+  }
+
+  async #restore(): Promise<void> {
+    const replica = this.#cluster.restores ? this.#replica() : null;
+    if (replica === null) return;
+    // The process is stopped for it, as a restore demands.
+    await replica.crash();
+    this.#cluster.network.onCrash(replica);
+    if (replica.store.restore()) this.#cluster.invariants.forget(replica);
+  }
+}
