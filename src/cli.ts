@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { runProgram } from './commands/program.ts';
 import { systemClock } from './lib/clock.ts';
 import { CodedError } from './lib/coded-error.ts';
+import { keepHeapSmall } from './lib/small-heap.ts';
 
+keepHeapSmall();
 const controller = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => {
