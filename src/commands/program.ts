@@ -21,8 +21,11 @@ import { addLoad } from './load.ts';
 import { Output } from './output.ts';
 import { addRepair } from './repair.ts';
 import { addRound } from './round.ts';
+import { addCancel, addRuns, addWatch } from './runs.ts';
 import { addSearch } from './search.ts';
 import { addServe } from './serve.ts';
+import { addStatus } from './status.ts';
+import { addPause, addPeers, addResume } from './steer.ts';
 import { addVerify } from './verify.ts';
 
 const verbs: readonly AddVerb[] = [
@@ -39,6 +42,13 @@ const verbs: readonly AddVerb[] = [
   addServe,
   addAudit,
   addRound,
+  addStatus,
+  addRuns,
+  addWatch,
+  addPause,
+  addResume,
+  addCancel,
+  addPeers,
   addConfig,
 ];
 
