@@ -8,10 +8,11 @@ import { assert } from '../lib/assert.ts';
 import { compareBytes } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { sourceDigest } from '../property/digest.ts';
 import { type Entity, entityKey, joinEntity } from '../property/entity.ts';
 import { type LoadRecord, stampRecord } from '../property/record.ts';
-import { parseSource } from '../property/source-json.ts';
-import { unpackVersion, type Version } from '../property/version.ts';
+import { parseSource, spellProperty, unlikeDecidedIn } from '../property/source-json.ts';
+import { digestBytes, unpackVersion, type Version } from '../property/version.ts';
 import { type Database, prepare, type Statement, writeTransaction } from './database.ts';
 import { type PreparedVersion, type PrepareTarget, prepareProperty } from './prepare-version.ts';
 import { openIndex, type ShardIdentity, writeTokenBytes } from './schema.ts';
@@ -159,8 +160,8 @@ export class IndexWriter {
       totals.leaves += 1;
       if (prepared.live) totals.live += 1;
     } else {
-      // The packed bytes order as versions do: an older or equal version is kept out, whoever speaks first.
-      if (compareBytes(prepared.version, found.version) <= 0) return 'kept';
+      // An older or equal version is kept out, whoever speaks first.
+      if (this.#compareToStored(prepared, found) <= 0) return 'kept';
       const wasLive = unpackVersion(found.version).deleteTime === 0n;
       if (wasLive && mayReplaceLive?.() === false) return 'withheld';
       this.#updateSource.run(prepared.source, found.source_id);
@@ -170,6 +171,20 @@ export class IndexWriter {
     if (prepared.revision > totals.revisionMax) totals.revisionMax = prepared.revision;
     totals.changed = true;
     return 'applied';
+  }
+
+  // The packed bytes order as versions do. Only a tie with what came in another spelling has to be decided in that
+  // one: who sent it decides so too, and both must choose the same.
+  #compareToStored({ version, tieDigest }: PreparedVersion, found: FoundRow): number {
+    const order = compareBytes(version, found.version);
+    const { deleteTime } = unpackVersion(found.version);
+    const timeBytes = version.length - digestBytes;
+    if (order === 0 || tieDigest === null || version.compare(found.version, 0, timeBytes, 0, timeBytes) !== 0)
+      return order;
+    const source = this.#readSource.get(found.source_id);
+    if (source === undefined) throw this.#damaged('a property has no source');
+    const spelled = spellProperty(parseSource(source.text), unlikeDecidedIn);
+    return compareBytes(tieDigest, sourceDigest(spelled, deleteTime));
   }
 
   #prepareRecord(record: LoadRecord, totals: Totals): PreparedVersion {

@@ -8,7 +8,7 @@ import { entityBytesMax, entityKey, joinEntity } from '../property/entity.ts';
 import { entityHash, shardOf } from '../property/placement.ts';
 import type { Property } from '../property/property.ts';
 import { propertyBytes, propertyBytesMax } from '../property/protobuf-size.ts';
-import { parseSource, type Spelling, spellProperty } from '../property/source-json.ts';
+import { parseSource, type Spelling, spellProperty, unlikeDecidedIn } from '../property/source-json.ts';
 import { packVersion, type StoredVersion } from '../property/version.ts';
 
 /** A version ready to be written. */
@@ -20,6 +20,11 @@ export interface PreparedVersion {
   readonly source: string;
   readonly revision: bigint;
   readonly live: boolean;
+  /**
+   * Where it came in another spelling than the index's and ties are decided in that one: its digest there.
+   * Null where the digest within `version` decides.
+   */
+  readonly tieDigest: Buffer | null;
 }
 
 /** Where versions are prepared for. */
@@ -46,10 +51,13 @@ export function prepareIncoming(incoming: StoredVersion, target: PrepareTarget):
     return 'its digest is not that of its source and delete time';
   }
   const prepared = prepareProperty(property, incoming.deleteTime, target, incoming);
-  if (typeof prepared !== 'string' && !prepared.key.equals(incoming.key)) {
+  if (typeof prepared === 'string') return prepared;
+  if (!prepared.key.equals(incoming.key)) {
     return `its source is of ${joinEntity(property)}, another entity than its key`;
   }
-  return prepared;
+  const unlike = target.spelling !== unlikeDecidedIn && prepared.source !== incoming.source;
+  if (!unlike || spellProperty(property, unlikeDecidedIn) !== incoming.source) return prepared;
+  return { ...prepared, tieDigest: incoming.digest };
 }
 
 /** Prepares a checked property; `spelled` saves a digest where a source and its digest are known. */
@@ -80,5 +88,13 @@ export function prepareProperty(
   placement.writeUInt16BE(Number(hash & 0xffffn), 0);
   placement.writeUInt16BE(key.length, 2);
   const version = packVersion({ revision: property.modRevision, deleteTime, digest });
-  return { key, placement, version, source, revision: property.modRevision, live: deleteTime === 0n };
+  return {
+    key,
+    placement,
+    version,
+    source,
+    revision: property.modRevision,
+    live: deleteTime === 0n,
+    tieDigest: null,
+  };
 }

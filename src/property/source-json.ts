@@ -12,6 +12,12 @@ import { spellTimestamp } from './timestamp.ts';
 export type Spelling = 'compact' | 'spaced';
 
 /**
+ * Digests in unlike spellings say nothing about each other. Where two versions of the same revision and delete time
+ * meet whose copies spell unlike, the digests in this spelling decide, whichever copy it is that asks.
+ */
+export const unlikeDecidedIn: Spelling = 'compact';
+
+/**
  * The property of a stored text, in either spelling, any order of members and any white space. Throws
  * `bad-records` with `field` and `value` of the first problem.
  */

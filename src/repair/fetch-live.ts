@@ -3,7 +3,7 @@ import { compareBytes } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
 import { sourceDigest } from '../property/digest.ts';
-import { parseSource, type Spelling, spellProperty } from '../property/source-json.ts';
+import { parseSource, type Spelling, spellProperty, unlikeDecidedIn } from '../property/source-json.ts';
 import { compareVersions, type Version } from '../property/version.ts';
 import type { Fetched, ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
 import { atPlace } from './at-place.ts';
@@ -47,6 +47,27 @@ export function digestSpelled(version: StoredVersion, spelling: Spelling | null)
     return text === version.source ? version.digest : sourceDigest(text, version.deleteTime);
   } catch (error) {
     if (error instanceof CodedError) return version.digest;
+    throw error;
+  }
+}
+
+/**
+ * A version as it is to be sent: where digests of copies that spell unlike decide ties, it goes in the spelling that
+ * decides, so that each receiver decides as the plan did. `spelling` is that of the plan's digests.
+ */
+export function spelledToSend(
+  version: StoredVersion,
+  planned: Version,
+  spelling: Spelling | null,
+): StoredVersion {
+  if (spelling !== unlikeDecidedIn || version.digest.equals(planned.digest)) return version;
+  try {
+    const source = spellProperty(parseSource(version.source), spelling);
+    if (source === version.source) return version;
+    return { ...version, source, digest: sourceDigest(source, version.deleteTime) };
+  } catch (error) {
+    // Who receives it will refuse it and say why.
+    if (error instanceof CodedError) return version;
     throw error;
   }
 }

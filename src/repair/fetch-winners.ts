@@ -9,7 +9,7 @@ import { entityKey, splitEntity } from '../property/entity.ts';
 import { applyBatchRowsMax } from '../shard-copy/shard-copy.ts';
 import { type CarryStep, changedSincePlan, type FetchContext } from './carry-step.ts';
 import { checkStanding } from './check-standing.ts';
-import { compareToPlanned, fetchLive } from './fetch-live.ts';
+import { compareToPlanned, fetchLive, spelledToSend } from './fetch-live.ts';
 import type { PlanEntry, PlanLacker } from './plan.ts';
 
 /** Entries fetched by one call to a holder: over a distance a call costs a round trip, and its values are read one by one. */
@@ -90,7 +90,7 @@ async function* fetchFrom(
       const { entry, lackers } = one;
       const order = version === null ? -1 : compareToPlanned(version, entry.winner, spelling);
       if (version !== null && (onlyStanding ? order === 0 : order >= 0)) {
-        yield { step: 'ship', entry, lackers, version };
+        yield { step: 'ship', entry, lackers, version: spelledToSend(version, entry.winner, spelling) };
       } else if (onlyStanding) {
         yield { step: 'keep', entry, lackers, reason: changedSincePlan };
       } else {

@@ -5,7 +5,7 @@
 import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
 import type { PlacedView } from '../diff/diff-slots.ts';
-import type { Spelling } from '../property/source-json.ts';
+import { type Spelling, unlikeDecidedIn } from '../property/source-json.ts';
 import type { ShardCopy, ShardView, ViewOptions } from '../shard-copy/shard-copy.ts';
 import { atPlace } from './at-place.ts';
 
@@ -16,9 +16,11 @@ export interface ComparableViews {
   readonly respelled: readonly boolean[];
   /** In which digests are compared; null where no copy tells. */
   readonly spelling: Spelling | null;
+  /** In which copies of ours spell: of those that spell unlike, the ones that were respelled. */
+  readonly own: Spelling | null;
   /**
-   * In which a tie of revision and delete time is decided: that of the copies that were respelled, since they
-   * decide so again when they apply.
+   * In which a tie of revision and delete time is decided: where copies spell unlike, as every copy decides when
+   * it applies a version that comes in another spelling than its own (property-index/index-writer.ts).
    */
   readonly deciding: Spelling | null;
   /** Per copy: its tree is a foreign one, whose leaves tell no versions. */
@@ -46,11 +48,12 @@ export async function openComparableViews(
   if (told.length < 2) {
     const spelling = only ?? null;
     const respelled = copies.map(() => false);
-    return { views: own, respelled, spelling, deciding: spelling, untelling: own.map(tellsNoVersions) };
+    const untelling = own.map(tellsNoVersions);
+    return { views: own, respelled, spelling, own: spelling, deciding: spelling, untelling };
   }
   await closeViews(own, signal);
   let refusal: CodedError | null = null;
-  for (const [spelling, deciding] of [
+  for (const [spelling, other] of [
     ['compact', 'spaced'],
     ['spaced', 'compact'],
   ] as const) {
@@ -61,7 +64,8 @@ export async function openComparableViews(
         respelled.map((asked) => (asked ? spelling : undefined)),
         signal,
       );
-      return { views, respelled, spelling, deciding, untelling: views.map(tellsNoVersions) };
+      const untelling = views.map(tellsNoVersions);
+      return { views, respelled, spelling, own: other, deciding: unlikeDecidedIn, untelling };
     } catch (error) {
       const coded = CodedError.from(error);
       if (coded.code !== 'spelling-differs') throw error;

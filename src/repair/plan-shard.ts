@@ -198,18 +198,17 @@ function checkDescriptions({ group, shard }: ShardCopies, views: readonly Placed
 
 function shardHead(target: ShardCopies, comparable: ComparableViews, options: PlanOptions): PlanShardHead {
   const { group, shard } = target;
-  const { views, respelled, spelling, deciding } = comparable;
+  const { views, spelling, own } = comparable;
   const told = <T>(read: (description: ViewDescription) => T | null): T | null =>
     views.map(({ view }) => read(view.description)).find((value) => value !== null) ?? null;
   const shards = told((description) => description.shards) ?? options.settings?.shards ?? null;
   const slots =
     told(({ slotScheme }) => slotScheme?.slots ?? null) ?? options.settings?.slots ?? defaultSlots;
-  // The copies that were respelled are our own, and a new one of ours is to spell as they do.
-  const own = respelled.includes(true) ? deciding : spelling;
   return {
     group,
     shard,
     settings:
+      // A new copy of ours is to spell as the others of ours do.
       shards === null ? null : { shards, slots, spelling: options.settings?.spelling ?? own ?? 'compact' },
     spelling,
     copies: views.map(({ place, view: { description } }) => ({

@@ -27,7 +27,7 @@ describe('unlike copies', () => {
     });
   });
 
-  test('a tie that is spelled otherwise is decided as the copy that applies decides', async () => {
+  test('a tie between unlike spellings is decided by the compact digests', async () => {
     for (let at = 0; at < 20; at++) {
       const a = copyOf('A', [makeVersion({ id: `t${at}`, revision: 1n, value: 'x' })]);
       const b = copyOf('B', [makeVersion({ id: `t${at}`, revision: 1n, value: 'y' })], {
