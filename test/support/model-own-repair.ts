@@ -97,17 +97,22 @@ class OwnRepair {
     if (this.#current !== null && this.#current.slot !== slotIndex) this.#sendRest();
     if (this.#current?.slot !== slotIndex) {
       const slot = this.#slot(slotIndex);
-      if (slot === null) return this.#ask(entity);
+      if (slot === null) {
+        this.#ask(entity);
+        return;
+      }
       this.#current = slot;
       this.#position = 0;
     }
     // Ends: every turn takes a leaf.
     for (;;) {
       const own = this.#held ?? this.#current?.leaves[this.#position++] ?? null;
-      if (own === null) return this.#ask(entity);
-      const order = Buffer.compare(Buffer.from(entity), Buffer.from(own.entity));
+      const order = own === null ? -1 : Buffer.compare(Buffer.from(entity), Buffer.from(own.entity));
       this.#held = order < 0 ? own : null;
-      if (order < 0) return this.#ask(entity);
+      if (own === null || order < 0) {
+        this.#ask(entity);
+        return;
+      }
       if (order > 0 || own.digest !== sha) this.#sendOwn(own);
       if (order === 0) return;
     }
