@@ -27,7 +27,7 @@ export const runOutcomes = [
   'cancelled',
 ] as const;
 
-const codedError = z.object({ code: z.string(), message: z.string() }).nullable();
+const codedError = z.looseObject({ code: z.string(), message: z.string() }).nullable();
 
 export const runProgress = z.object({
   phase: z.string().describe('What it is doing, for people.'),

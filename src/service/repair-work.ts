@@ -13,7 +13,7 @@ import { PlanSpool } from '../repair/plan-spool.ts';
 import type { RepairProgress } from '../repair/report.ts';
 import type { Member } from '../round/member.ts';
 import { type RoundOptions, type RoundReport, runRound } from '../round/run-round.ts';
-import { countsOf, type Run } from './run.ts';
+import { countsOf, errorJson, type Run } from './run.ts';
 
 export interface RepairWorkOptions {
   readonly clock: Clock;
@@ -43,7 +43,7 @@ export async function repairMembers(
   run.end({
     outcome,
     reason,
-    error: repair.error === null ? null : { code: repair.error.code, message: repair.error.message },
+    error: repair.error && errorJson(repair.error),
     counts: countsOf(repair),
     shards: repair.shards.map(({ outcome: of, reason: why, differing, changed, ...one }) => ({
       ...{ group: one.group, shard: one.shard, differing, changed },

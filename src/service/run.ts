@@ -145,11 +145,10 @@ export class Run {
 
   /** Ends it with what was thrown. */
   fail(thrown: unknown): void {
-    const { code, message } = CodedError.from(
-      this.#cancel.signal.aborted ? this.#cancel.signal.reason : thrown,
-    );
+    const error = CodedError.from(this.#cancel.signal.aborted ? this.#cancel.signal.reason : thrown);
+    const { code, message } = error;
     const outcome = code === 'cancelled' ? 'cancelled' : 'failed';
-    this.end({ outcome, reason: message, error: { code, message } });
+    this.end({ outcome, reason: message, error: errorJson(error) });
   }
 
   /** Writes changes that wait, so that a page read now has them. */
@@ -173,6 +172,15 @@ export class Run {
   #now(): string {
     return new Date(this.#clock.nowMs()).toISOString();
   }
+}
+
+/** An error as a run tells it: with what its details say in plain values, such as the count of a fuse. */
+export function errorJson(error: CodedError): NonNullable<RunResource['error']> {
+  const { code, message, details } = error;
+  const plain = Object.entries(details).filter(([, value]) =>
+    ['string', 'number', 'boolean'].includes(typeof value),
+  );
+  return { ...Object.fromEntries(plain), code, message };
 }
 
 /** Counts of a report as a run has them. */
