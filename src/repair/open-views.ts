@@ -28,8 +28,9 @@ export interface ComparableViews {
 }
 
 function tellsNoVersions({ view }: PlacedView): boolean {
-  const { generation, watermark, slotScheme } = view.description;
-  return generation === null && watermark === null && slotScheme === null;
+  const { generation, watermark, slotScheme, liveLeaves } = view.description;
+  // An absent group of ours has none of them either, but says that nothing in it is live.
+  return generation === null && watermark === null && slotScheme === null && liveLeaves === null;
 }
 
 /** Opens them all; the caller closes them with {@link closeViews}. Errors name the place. */
