@@ -10,12 +10,15 @@ import { applyCase } from './apply-case.ts';
 import { type BenchCase, type Figure, passes } from './bench-case.ts';
 import { buildCase } from './build-case.ts';
 import { diffCase } from './diff-case.ts';
+import { networkCase, networkMemoryCase } from './network-case.ts';
 
 const cases: readonly BenchCase[] = [
   buildCase(1_000_000, [32, 1_024, 65_536]),
   buildCase(5_000_000, [32]),
   diffCase(1_000_000),
   applyCase(100_000, 1_000),
+  networkCase(100_000, 2_000),
+  networkMemoryCase(1_000_000),
 ];
 
 const wanted = process.argv.slice(2);
