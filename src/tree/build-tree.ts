@@ -71,8 +71,6 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
   await makeDirectory(directory.path);
   using _lock = await acquireBuildLock(directory.path, options);
   await directory.removeLeftovers();
-  // Listed before damaged ones are set aside: their numbers are not given to other trees.
-  const generations = await directory.generations();
   const setAside = await setDamagedAside(directory, options.onDamage);
   // An emptied shard has no index: it is made anew, empty, and so is its tree.
   await createIndex(identity, options.settings);
@@ -92,7 +90,7 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
       setAside,
     };
   }
-  const generation = (generations.at(-1) ?? 0n) + 1n;
+  const generation = await directory.nextGeneration();
   const temporary = temporaryPath(directory.pathOf(generation));
   const root = await writeTree(snapshot, { ...options, generation, path: temporary });
   await directory.publish(temporary, generation);

@@ -14,6 +14,7 @@ import { TreeReader } from './tree-reader.ts';
 const damagedSuffix = '.damaged';
 
 const treeNamePattern = /^([0-9a-f]{16})\.tree$/;
+const damagedNamePattern = /^([0-9a-f]{16})\.tree\.damaged$/;
 
 export function treeFileName(generation: bigint): string {
   return `${generation.toString(16).padStart(16, '0')}.tree`;
@@ -31,15 +32,27 @@ export class TreeDirectory {
 
   /** Generations present, ascending; none when the folder is absent. */
   async generations(): Promise<bigint[]> {
+    return await this.#numbers(treeNamePattern);
+  }
+
+  /** The number of the next tree: greater than any here, also than those of trees that were set aside. */
+  async nextGeneration(): Promise<bigint> {
+    const newest = [await this.#numbers(treeNamePattern), await this.#numbers(damagedNamePattern)].map(
+      (numbers) => numbers.at(-1) ?? 0n,
+    );
+    return newest.reduce((a, b) => (a > b ? a : b)) + 1n;
+  }
+
+  async #numbers(pattern: RegExp): Promise<bigint[]> {
     const names = await readdir(this.path).catch((error: unknown) => {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
       throw CodedError.from(error);
     });
-    const generations = names.flatMap((name) => {
-      const match = treeNamePattern.exec(name);
+    const numbers = names.flatMap((name) => {
+      const match = pattern.exec(name);
       return match === null ? [] : [BigInt(`0x${match[1]}`)];
     });
-    return generations.sort((a, b) => (a < b ? -1 : 1));
+    return numbers.sort((a, b) => (a < b ? -1 : 1));
   }
 
   pathOf(generation: bigint): string {

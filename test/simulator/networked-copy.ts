@@ -54,7 +54,7 @@ export class NetworkedCopy implements ShardCopy {
           this.#network.seed,
           `lease ${run.id} ${this.place} ${this.#network.time.nowMs}`,
         );
-        if (random.chance(this.#network.weather.leaseEnds)) {
+        if (!run.holds(view) || random.chance(this.#network.weather.leaseEnds)) {
           throw new CodedError('generation-gone', `the view at ${this.place} was given up`, {});
         }
         return await work();

@@ -39,7 +39,7 @@ export class Run {
   /** Ends its coordinator in the midst of whatever it does; replicas notice and close what it had open. */
   async die(): Promise<void> {
     this.#dead = true;
-    for (const close of this.#resources.values()) await close();
+    for (const resource of [...this.#resources.keys()]) await this.closed(resource);
   }
 
   /** A name for its next call of this kind to this place. */
@@ -70,6 +70,11 @@ export class Run {
   /** Keeps what a replica has open for this run. */
   opened(resource: AsyncDisposable, close: () => Promise<void>): void {
     this.#resources.set(resource, close);
+  }
+
+  /** Whether a replica still has it open for this run. */
+  holds(resource: AsyncDisposable): boolean {
+    return this.#resources.has(resource);
   }
 
   async closed(resource: AsyncDisposable): Promise<void> {

@@ -65,6 +65,8 @@ class SynchronousHandle {
     length: number,
     position: number,
   ): Promise<{ bytesRead: number }> {
+    // The number may be another file's by now.
+    if (this.#closed) throw Object.assign(new Error('EBADF: file closed, read'), { code: 'EBADF' });
     return { bytesRead: fs.readSync(this.#descriptor, bytes, offset, length, position) };
   }
 

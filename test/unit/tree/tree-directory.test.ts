@@ -100,6 +100,14 @@ describe('a tree directory', () => {
     expect(await names()).toEqual([treeFileName(2n), 'build.lock']);
   });
 
+  test('gives no number twice, also when a reader set the newest tree aside', async () => {
+    await next();
+    await next();
+    await directory.setAside(directory.pathOf(2n));
+    await next();
+    expect(await directory.generations()).toEqual([3n]);
+  });
+
   test('is cleared of leftovers by the next build', async () => {
     await next();
     await writeFile(join(directory.path, 'x.tree.1-00.tmp'), 'x');
