@@ -20,11 +20,13 @@ export class TreeBuilder implements AsyncDisposable {
   #worker: Worker | null = null;
   readonly #jobs = new Map<number, Job>();
   #nextId = 0;
+  #closing = false;
 
   /** Builds the tree of a shard; as `buildTree`, in the worker thread, after builds asked for earlier. */
   async build(options: BuilderOptions): Promise<BuildResult> {
     const { identity, settings, signal } = options;
     if (signal?.aborted) throw CodedError.from(signal.reason);
+    if (this.#closing) throw new CodedError('cancelled', 'the tree builder is closed');
     const worker = this.#started();
     const id = this.#nextId++;
     const cancel = (): void => worker.postMessage({ kind: 'cancel', id } satisfies BuildRequest);
@@ -77,7 +79,8 @@ export class TreeBuilder implements AsyncDisposable {
         break;
     }
     this.#jobs.delete(response.id);
-    if (this.#jobs.size === 0) this.#worker?.unref();
+    // While it is closed its end is waited for, and a process with nothing else to do must not end before.
+    if (this.#jobs.size === 0 && !this.#closing) this.#worker?.unref();
   }
 
   #ended(error: CodedError): void {
@@ -88,6 +91,7 @@ export class TreeBuilder implements AsyncDisposable {
 
   /** Ends the thread once it has ended what it does; builds that run are cancelled. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = true;
     const worker = this.#worker;
     if (worker === null) return;
     worker.postMessage({ kind: 'close' } satisfies BuildRequest);
