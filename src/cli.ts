@@ -17,8 +17,8 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
 }
 // A reader that stops early (`| head`) is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(2);
-  throw error;
+  if (error.code !== 'EPIPE') process.stderr.write(`tallystick: stdout: ${error.message} [io]\n`);
+  process.exit(2);
 });
 
 process.exitCode = await runProgram(process.argv.slice(2), {

@@ -80,7 +80,19 @@ export function graver(a: ExitCode, b: ExitCode): ExitCode {
 /** What commander throws about arguments, as a coded error; null for help and version, which are no errors. */
 export function argumentError(error: CommanderError): CodedError | null {
   if (error.exitCode === 0) return null;
-  return new CodedError('bad-argument', error.message.replace(/^error: /, ''), { field: error.code });
+  const message = error.message.replace(/^error: /, '');
+  return new CodedError('bad-argument', message, { field: null, value: null, ...wrongArgument(message) });
+}
+
+// Commander tells which argument is wrong, and its value, in its message only.
+function wrongArgument(message: string): { field?: string; value?: string } {
+  const value = /(?:argument|value) '(.*)' is invalid/s.exec(message)?.[1];
+  const option = /option '(?:-\w, )?--([\w-]+)/.exec(message)?.[1];
+  const argument = /argument '([\w-]+)'(?:\.|$)/.exec(message)?.[1];
+  const unknown = /^unknown (?:option|command) '(.*?)'/s.exec(message)?.[1];
+  const field = unknown === undefined ? (option ?? argument) : message.split(' ', 2)[1];
+  const wrong = unknown ?? value;
+  return { ...(field !== undefined && { field }), ...(wrong !== undefined && { value: wrong }) };
 }
 
 /** Option parser: a whole number in a range. */

@@ -165,12 +165,15 @@ function checkProperty(property: Property, json: unknown, place: Place): void {
   };
   const metadataPlace = place.at('metadata');
   const { group, name, id, modRevision, tags } = property;
-  check(metadataPlace, 'group', group || null, groupProblem(group));
-  check(metadataPlace, 'name', name || null, nameProblem(name));
-  check(place, 'id', null, id === '' ? requiredText : null);
+  const metadata = memberOf(json, 'metadata');
+  check(metadataPlace, 'group', memberOf(metadata, 'group'), groupProblem(group));
+  check(metadataPlace, 'name', memberOf(metadata, 'name'), nameProblem(name));
+  check(place, 'id', memberOf(json, 'id'), id === '' ? requiredText : null);
   check(metadataPlace, 'modRevision', `${modRevision}`, modRevision < 0n ? 'must be 0 or greater' : null);
   for (let position = 0; position < tags.length; position += 1) {
-    if (tags[position]?.key === '') check(place.at('tags').at(position), 'key', null, requiredText);
+    if (tags[position]?.key !== '') continue;
+    const key = memberOf(memberOf(memberOf(json, 'tags'), position), 'key');
+    check(place.at('tags').at(position), 'key', key, requiredText);
   }
   const entityBytes = Buffer.byteLength(joinEntity(property));
   if (entityBytes > entityBytesMax) {
@@ -180,6 +183,12 @@ function checkProperty(property: Property, json: unknown, place: Place): void {
   const bytes = propertyBytes(property);
   if (bytes > propertyBytesMax)
     place.add(json, `the property has ${bytes} bytes, more than ${propertyBytesMax}`);
+}
+
+/** A member as it was given; undefined where there is none, also for want of an object. */
+function memberOf(json: unknown, name: string | number): unknown {
+  if (typeof json !== 'object' || json === null || !Object.hasOwn(json, name)) return undefined;
+  return (json as Readonly<Record<string | number, unknown>>)[name];
 }
 
 function groupProblem(group: string): string | null {
