@@ -2,6 +2,7 @@
 import { CodedError } from '../lib/coded-error.ts';
 import { TlsFiles } from '../peer/tls.ts';
 import { shardsMax } from '../property/group-settings.ts';
+import { Checkpointer } from '../property-index/checkpointer.ts';
 import type { Member } from '../round/member.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
 import { type Command, type CommandContext, wholeNumber } from './command.ts';
@@ -46,6 +47,9 @@ export async function withPlaces<Result>(
   work: (places: readonly Member[], addresses: AddressOpener) => Promise<Result>,
 ): Promise<Result> {
   await using builder = new TreeBuilder();
+  await using checkpointer = new Checkpointer((path, error) =>
+    out.talk(`warning: the log of ${path} could not be moved yet: ${error.message}`),
+  );
   using opened = new DisposableStack();
   const onDamage = (path: string, error: CodedError): void =>
     out.talk(`warning: passed over ${path}: ${error.message}`);
@@ -53,7 +57,9 @@ export async function withPlaces<Result>(
   const addresses = new AddressOpener(options, { clock, tls });
   const openAddress = (name: string): Member => addresses.open(name, tls);
   const places = await Promise.all(
-    names.map((name) => openPlace(name, { clock, builder, shard: options.shard, onDamage, openAddress })),
+    names.map((name) =>
+      openPlace(name, { clock, builder, checkpointer, shard: options.shard, onDamage, openAddress }),
+    ),
   );
   for (const place of places) if (Symbol.dispose in place) opened.use(place as Member & Disposable);
   return await work(places, addresses);

@@ -3,6 +3,7 @@ import { open, stat } from 'node:fs/promises';
 import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { isDataRoot } from '../property-index/data-root.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import { parseAddress } from '../settings/address.ts';
@@ -18,6 +19,8 @@ import { headMagic } from '../tree/tree-format.ts';
 export interface OpenOptions {
   readonly clock: Clock;
   readonly builder: TreeBuilder;
+  /** For data roots that are written to. */
+  readonly checkpointer?: Checkpointer | undefined;
   /** `--shard`: what a BanyanDB tree file is of whose path does not tell. */
   readonly shard?: number | undefined;
   readonly onDamage?: OnDamage | undefined;

@@ -1,6 +1,7 @@
 /** A data root of ours on this machine as a member; its trees are built in the builder's thread. */
 import type { Clock } from '../lib/clock.ts';
 import type { CodedError } from '../lib/coded-error.ts';
+import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
 import { LocalShardCopy } from '../shard-copy/local-shard-copy.ts';
 import type { TreeBuilder } from '../tree/tree-builder.ts';
@@ -10,6 +11,8 @@ export interface RootMemberOptions {
   readonly root: string;
   readonly clock: Clock;
   readonly builder: TreeBuilder;
+  /** Moves write-ahead logs in a thread of its own, so that a round goes on meanwhile; without it commits do so. */
+  readonly checkpointer?: Checkpointer | undefined;
   /** Told of damaged trees that were passed over or set aside. */
   readonly onDamage?: ((path: string, error: CodedError) => void) | undefined;
 }
@@ -44,8 +47,16 @@ export class RootMember implements Member {
   }
 
   copy(group: string, shard: number): LocalShardCopy {
-    const { root, clock, onDamage } = this.#options;
-    return new LocalShardCopy({ root, group, shard, clock, onDamage, mayBuild: () => this.#built });
+    const { root, clock, checkpointer, onDamage } = this.#options;
+    return new LocalShardCopy({
+      root,
+      group,
+      shard,
+      clock,
+      checkpointer,
+      onDamage,
+      mayBuild: () => this.#built,
+    });
   }
 
   async build(orders: readonly BuildOrder[], options: MemberBuildOptions = {}): Promise<void> {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { systemClock } from '../../src/lib/clock.ts';
 import { PeerClient } from '../../src/peer/peer-client.ts';
+import { Checkpointer } from '../../src/property-index/checkpointer.ts';
 import { combineReports } from '../../src/repair/report.ts';
 import { matchMembers } from '../../src/round/match-members.ts';
 import type { Member } from '../../src/round/member.ts';
@@ -51,6 +52,9 @@ async function coordinate({ root, place, onlyAsk = false }: RoundOrder): Promise
   const messages = new MessageCounter(onlyAsk);
   const clock = systemClock;
   await using builder = new TreeBuilder();
+  await using checkpointer = new Checkpointer((_path, error) => {
+    throw error;
+  });
   const client = new PeerClient({ place, clock });
   messages.watch(client);
   using peer = new PeerMember(client);
@@ -59,7 +63,7 @@ async function coordinate({ root, place, onlyAsk = false }: RoundOrder): Promise
   const began = (phase: string): void => {
     phases[phase] ??= Math.round(performance.now() - start);
   };
-  const members = [new RootMember({ root, clock, builder }), peer];
+  const members = [new RootMember({ root, clock, builder, checkpointer }), peer];
   const report = onlyAsk
     ? await ask(members)
     : await runRound(members, {
