@@ -28,6 +28,8 @@ export class EventStreams {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
       'x-accel-buffering': 'no',
+      // A stream ends with its connection: kept alive, it would hold up the end of the server.
+      connection: 'close',
     });
     response.write(': runs follow as they move on\n\n');
     this.#open.add(response);

@@ -33,6 +33,9 @@ export interface AdminServerOptions {
   readonly tls: TlsFiles | null;
 }
 
+/** Requests under way are given this long to end when the endpoint closes. */
+const closeGraceMs = 1_000;
+
 /** What anybody may ask: probes have no tokens. */
 const openPaths: readonly string[] = ['/livez', '/readyz'];
 
@@ -178,7 +181,10 @@ export class AdminServer implements AsyncDisposable {
   /** Takes no more requests, ends event streams, lets the rest end. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#streams.close();
+    const { server } = this.#app;
+    const grace = setTimeout(() => server.closeAllConnections(), closeGraceMs);
     await this.#app.close();
+    clearTimeout(grace);
   }
 }
 

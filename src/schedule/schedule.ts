@@ -183,13 +183,13 @@ export class Schedule {
 
   /** Shards that the forecast says will be visited after their deadline. */
   lateShards(nowMs: number): number {
+    // Who wants no rounds misses none.
+    if (this.#options.round.off) return 0;
     const forecast = this.#forecast(nowMs);
-    let late = 0;
-    for (const [key, state] of this.#shards) {
+    return [...this.#shards].filter(([key, state]) => {
       const visit = forecast.get(key);
-      if (visit === undefined || visit.atMs > this.#dueByMs(state)) late += 1;
-    }
-    return late;
+      return visit === undefined || visit.atMs > this.#dueByMs(state);
+    }).length;
   }
 
   #held(nowMs: number): WaitReason | null {

@@ -97,6 +97,7 @@ export class ServiceOperations implements Operations {
   }
 
   async groups(): Promise<GroupResource[]> {
+    await this.#parts.shards.freshen(new AbortController().signal);
     const groups = new Map<string, GroupResource>();
     for (const { group, settings } of this.#parts.shards.shards) groups.set(group, { group, ...settings });
     return [...groups.values()].map(({ group, shards, slots, spelling }) => ({
@@ -109,6 +110,7 @@ export class ServiceOperations implements Operations {
 
   async shards(): Promise<ShardResource[]> {
     const { shards, peers, held } = this.#parts;
+    await shards.freshen(new AbortController().signal);
     const offered = peers
       .offered()
       .filter(({ group, shard }) => holdsShard(held, group, shard) && !shards.find(group, shard));
@@ -239,9 +241,8 @@ function warningsOf(
   }
   const differing = shards.filter(({ agreement }) => agreement.state === 'differs').length;
   if (differing > 0)
-    warnings.push(`the trees of ${differing} ${differing === 1 ? 'shard differs' : 'shards differ'}`);
-  if (late > 0)
-    warnings.push(`${late} ${late === 1 ? 'shard' : 'shards'} will be visited after their deadline`);
+    warnings.push(`the trees of the replicas differ in ${differing} ${differing === 1 ? 'shard' : 'shards'}`);
+  if (late > 0) warnings.push(`${late} ${late === 1 ? 'shard' : 'shards'} will be visited too late`);
   if (peers.length === 0) warnings.push('there is no peer to compare with; a nodes file lists them');
   return warnings;
 }

@@ -116,7 +116,7 @@ export class Service implements AsyncDisposable {
       ),
     );
     this.#events.interrupted(history.endInterrupted(this.#clock.nowMs()));
-    const shards = new ShardWatch({ root, held: this.#held, onDamage: this.#onDamage });
+    const shards = new ShardWatch({ root, held: this.#held, clock: this.#clock, onDamage: this.#onDamage });
     const peers = this.#parts.use(new PeerWatch(this.#peers, this.#clock));
     const loop = new ScheduleLoop({ ...this.#common(), held: this.#held, history, shards, peers });
     const runs = createRuns({
@@ -139,6 +139,7 @@ export class Service implements AsyncDisposable {
     const operations = this.#operations({ history, loop, shards, peers, runs });
     if (admin.listen !== null) await this.#listenAdmin(admin.listen, operations);
     await this.#buildStale(runs, shards);
+    await loop.look(signal);
     await this.#listenPeers(listen);
     this.#peers.ownPlace = this.address;
     this.#notReady = null;
@@ -274,7 +275,6 @@ export class Service implements AsyncDisposable {
       if (moved) runs.add({ kind: 'build', trigger: 'start', group, shard });
     }
     await runs.idle();
-    await shards.look(signal);
   }
 }
 

@@ -3,6 +3,7 @@
  * Asked again and again, so it opens each index anew: what another process wrote, or replaced, is seen as it is.
  * A shard that cannot be read is told as such and hides no other.
  */
+import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { yieldToEventLoop } from '../lib/event-loop.ts';
 import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
@@ -37,12 +38,17 @@ export interface WatchedShard {
 export interface ShardWatchOptions {
   readonly root: string;
   readonly held: HeldShards;
+  readonly clock: Clock;
   readonly onDamage: OnDamage;
 }
+
+/** A look serves whoever asks within this time: many askers must not make many looks. */
+const freshMs = 1_000;
 
 export class ShardWatch {
   readonly #options: ShardWatchOptions;
   #shards: readonly WatchedShard[] = [];
+  #lookedMs = -Infinity;
 
   constructor(options: ShardWatchOptions) {
     this.#options = options;
@@ -55,6 +61,11 @@ export class ShardWatch {
 
   find(group: string, shard: number): WatchedShard | undefined {
     return this.#shards.find((one) => one.group === group && one.shard === shard);
+  }
+
+  /** Looks again unless that was done within the last second: who asks sees what is so. */
+  async freshen(signal: AbortSignal): Promise<void> {
+    if (this.#options.clock.monotonicMs() - this.#lookedMs > freshMs) await this.look(signal);
   }
 
   /** Looks at every shard that is held here. Throws where the data root itself cannot be read, `cancelled`. */
@@ -70,6 +81,7 @@ export class ShardWatch {
       }
     }
     this.#shards = shards;
+    this.#lookedMs = this.#options.clock.monotonicMs();
     return shards;
   }
 

@@ -1,7 +1,6 @@
 /** The admin endpoint as scripts rely on it: over HTTP, of a running service with a data root and a peer. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { errorCodes } from '../../src/lib/coded-error.ts';
-import { runCli } from '../support/run-cli.ts';
 import { Cluster, type Replica } from '../support/running-service.ts';
 
 let cluster: Cluster;
@@ -284,39 +283,5 @@ describe('orders', () => {
     expect((await one.get('/v1/shards/g/0')).body.roundWaits).toBe('off');
     expect((await one.get('/v1/status')).body.paused).toBe(true);
     expect((await one.post('/v1/resume')).body).toEqual({ paused: false });
-  });
-});
-
-describe('the verbs', () => {
-  const cli = (...argv: string[]) => runCli([...argv, '--json', '--admin', one.admin]);
-
-  test('status tells each shard, ends with a summary and a code', async () => {
-    const { code, lines, last } = await cli('status');
-    expect([0, 1, 3]).toContain(code);
-    expect(lines[0]).toMatchObject({ group: 'g', shard: 0 });
-    expect(last.summary).toMatchObject({ name: 'one', ready: true, shards: 1 });
-    expect((await runCli(['status', '--admin', one.admin])).stdout).toContain('g/0');
-  });
-
-  test('runs, watch, cancel, peers, pause, resume', async () => {
-    const { body } = await one.post('/v1/repairs', { dryRun: true });
-    const watched = await cli('watch', body.id);
-    expect(watched.last).toMatchObject({ id: body.id, state: 'ended', outcome: 'converged' });
-    expect(watched.code).toBe(0);
-    expect((await cli('runs', body.id, '--changes')).lines).toHaveLength(1);
-    expect((await cli('runs', '--limit', '3')).last).toEqual({ summary: { runs: 3, more: true } });
-    expect((await cli('cancel', body.id)).lines[0]).toMatchObject({ id: body.id });
-    expect((await cli('peers')).last).toEqual({ summary: { peers: 1, away: 0 } });
-    expect((await cli('pause')).last).toEqual({ summary: { paused: true } });
-    expect((await cli('resume')).last).toEqual({ summary: { paused: false } });
-  });
-
-  test('an error is told as the endpoint tells it', async () => {
-    const { code, last } = await cli('runs', 'none');
-    expect(code).toBe(2);
-    expect(last.error).toMatchObject({ code: 'not-found', value: 'none' });
-    expect((await runCli(['status', '--admin', '127.0.0.1:9', '--json'])).last.error.code).toBe(
-      'unreachable',
-    );
   });
 });

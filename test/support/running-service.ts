@@ -76,7 +76,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const service of this.#services) await service[Symbol.asyncDispose]();
+    // Who calls goes before who is called.
+    for (const service of this.#services.reverse()) await service[Symbol.asyncDispose]();
     await rm(this.directory, { recursive: true, force: true });
   }
 }
