@@ -34,7 +34,7 @@ export class Output {
 
   /** One result: an object with `--json`, else its readable form (none when null). Waits while the reader is slow. */
   async result(value: Readonly<Record<string, unknown>>, readable: string | null): Promise<void> {
-    const text = this.json ? JSON.stringify(value, jsonValue) : readable;
+    const text = this.json ? JSON.stringify(value, jsonValue) : readable && shown(readable);
     if (text !== null) await this.#write(`${text}\n`);
   }
 
@@ -47,13 +47,13 @@ export class Output {
   async error(error: CodedError): Promise<void> {
     this.endProgress();
     if (this.json) await this.#write(`${JSON.stringify({ error }, jsonValue)}\n`);
-    else this.#stderr.write(`tallystick: ${error.message} [${error.code}]\n${problemLines(error)}`);
+    else this.#stderr.write(shown(`tallystick: ${error.message} [${error.code}]\n${problemLines(error)}`));
   }
 
   /** A remark for people. */
   talk(text: string): void {
     this.endProgress();
-    this.#stderr.write(`${text}\n`);
+    this.#stderr.write(`${shown(text)}\n`);
   }
 
   /** How far long work is; shown now and then. */
@@ -62,7 +62,7 @@ export class Output {
     const now = this.#clock.monotonicMs();
     if (now - this.#progressAtMs < (terminal ? terminalProgressMs : plainProgressMs)) return;
     this.#progressAtMs = now;
-    this.#stderr.write(terminal ? `\r\u001b[K${text()}` : `${text()}\n`);
+    this.#stderr.write(terminal ? `\r\u001b[K${shown(text())}` : `${shown(text())}\n`);
     this.#progressShown = terminal;
   }
 
@@ -78,6 +78,17 @@ export class Output {
     if (this.#stdout.write(text)) return;
     await new Promise<void>((resolve) => this.#stdout.once('drain', resolve));
   }
+}
+
+/**
+ * Text with the control characters written out, line ends excepted: what is stored is anyone's, and is not to move
+ * the cursor, colour or reorder what a terminal shows.
+ */
+function shown(text: string): string {
+  return text.replace(
+    /(?!\n)[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu,
+    (control) => `\\u${control.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** int64 values as decimal strings, digests as lowercase hex, absent values as null. */
