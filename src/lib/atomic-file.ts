@@ -2,6 +2,7 @@
  * Files that appear whole or not at all: written under a temporary name in the same folder, fsynced, put in
  * place by rename or link, and the folder fsynced so that the name survives power loss too.
  */
+import { crashPoint } from './crash-point.ts';
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -37,6 +38,7 @@ export async function makeDirectory(directory: string): Promise<void> {
 /** Puts an already fsynced temporary file in place, replacing what is there. */
 export async function publishFile(temporary: string, path: string): Promise<void> {
   await rename(temporary, path);
+  crashPoint('file:renamed');
   await fsyncDirectory(dirname(path));
 }
 
@@ -44,6 +46,7 @@ export async function publishFile(temporary: string, path: string): Promise<void
 export async function publishNewFile(temporary: string, path: string): Promise<boolean> {
   try {
     await link(temporary, path);
+    crashPoint('file:linked');
     return true;
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
@@ -63,8 +66,11 @@ export async function writeFileAtomic(
   const temporary = temporaryPath(path);
   const handle = await open(temporary, 'wx', 0o600);
   try {
+    crashPoint('file:opened');
     await handle.writeFile(content);
+    crashPoint('file:written');
     await handle.sync();
+    crashPoint('file:synced');
   } catch (error) {
     await rm(temporary, { force: true });
     throw error;

@@ -9,6 +9,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory, writeFileAtomic } from '../lib/atomic-file.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import { checkGroupName, checkGroupSettings, type GroupSettings } from '../property/group-settings.ts';
 
 /** Version of group.json. */
@@ -135,8 +136,11 @@ export async function createGroup(
   checkGroupSettings(wanted);
   let settings = await readGroupSettings(root, group);
   if (settings === null) {
+    crashPoint('settings:create');
     await makeDirectory(groupDirectory(root, group));
+    crashPoint('settings:folder');
     await writeFileAtomic(settingsPath(root, group), settingsText(wanted), { exclusive: true });
+    crashPoint('settings:created');
     settings = await readGroupSettings(root, group);
   }
   if (settings === null)
@@ -170,7 +174,11 @@ export async function changeSlots(root: string, group: string, slots: number): P
   if (settings === null) throw new CodedError('not-found', `${root} has no group ${group}`, { group });
   const changed = { ...settings, slots };
   checkGroupSettings(changed);
-  if (slots !== settings.slots) await writeFileAtomic(settingsPath(root, group), settingsText(changed));
+  if (slots !== settings.slots) {
+    crashPoint('settings:change');
+    await writeFileAtomic(settingsPath(root, group), settingsText(changed));
+    crashPoint('settings:changed');
+  }
   return changed;
 }
 

@@ -6,6 +6,7 @@ import SqliteDatabase from 'better-sqlite3';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 
 export type Database = SqliteDatabase.Database;
 export type Statement<Row = unknown> = SqliteDatabase.Statement<unknown[], Row>;
@@ -148,8 +149,11 @@ export async function writeTransaction<Result>(
   }
   return guardDatabase(database.name, () => {
     try {
+      crashPoint('index:begun');
       const result = work();
+      crashPoint('index:commit');
       database.exec('COMMIT');
+      crashPoint('index:committed');
       return result;
     } catch (error) {
       if (database.inTransaction) database.exec('ROLLBACK');

@@ -8,6 +8,7 @@ import { assert } from '../lib/assert.ts';
 import { compareBytes } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import { sourceDigest } from '../property/digest.ts';
 import { type Entity, entityKey, joinEntity } from '../property/entity.ts';
 import { type LoadRecord, stampRecord } from '../property/record.ts';
@@ -146,6 +147,7 @@ export class IndexWriter {
       };
       const result = work(totals);
       if (totals.changed) {
+        crashPoint('index:totals');
         this.#writeTotals.run(randomBytes(writeTokenBytes), totals.revisionMax, totals.leaves, totals.live);
       }
       return result;
@@ -156,6 +158,7 @@ export class IndexWriter {
     const found = this.#find.get(prepared.key);
     if (found === undefined) {
       const sourceId = this.#insertSource.run(prepared.source).lastInsertRowid;
+      crashPoint('index:source-in');
       this.#insertLeaf.run(prepared.key, prepared.placement, prepared.version, sourceId);
       totals.leaves += 1;
       if (prepared.live) totals.live += 1;
@@ -165,11 +168,13 @@ export class IndexWriter {
       const wasLive = unpackVersion(found.version).deleteTime === 0n;
       if (wasLive && mayReplaceLive?.() === false) return 'withheld';
       this.#updateSource.run(prepared.source, found.source_id);
+      crashPoint('index:source-over');
       this.#updateLeaf.run(prepared.version, prepared.key);
       totals.live += Number(prepared.live) - Number(wasLive);
     }
     if (prepared.revision > totals.revisionMax) totals.revisionMax = prepared.revision;
     totals.changed = true;
+    crashPoint('index:row');
     return 'applied';
   }
 

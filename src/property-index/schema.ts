@@ -10,6 +10,7 @@ import { existsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { makeDirectory, publishNewFile, temporaryPath } from '../lib/atomic-file.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import type { Spelling } from '../property/source-json.ts';
 import { createDatabase, type Database, guardDatabase, type OpenOptions, openDatabase } from './database.ts';
@@ -81,10 +82,12 @@ export async function createIndex(identity: ShardIdentity, settings: GroupSettin
   }
   await makeDirectory(directory);
   const temporary = temporaryPath(path);
+  crashPoint('index:create');
   try {
     const database = createDatabase(temporary);
     guardDatabase(temporary, () => {
       database.exec(tables);
+      crashPoint('index:tables');
       database.pragma(`application_id = ${applicationId}`);
       database.pragma(`user_version = ${schemaVersion}`);
       database
@@ -99,7 +102,9 @@ export async function createIndex(identity: ShardIdentity, settings: GroupSettin
       // Closing checkpoints and removes the WAL: the one file is then complete and synced.
       database.close();
     });
+    crashPoint('index:made');
     await publishNewFile(temporary, path);
+    crashPoint('index:published');
   } finally {
     for (const suffix of ['', '-wal', '-shm']) await rm(temporary + suffix, { force: true });
   }

@@ -7,6 +7,7 @@
  * Versions pass through as they were fetched: a copy that spells otherwise spells them anew as it applies.
  */
 import { CodedError } from '../lib/coded-error.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import type { ApplyOptions, ApplyResult, ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
 import { applyBatchBytesMax, applyBatchRowsMax } from '../shard-copy/shard-copy.ts';
 import type { CarryStep } from './carry-step.ts';
@@ -120,6 +121,7 @@ class CarryOut {
         while (fetching.length <= fetchedAheadMax) fetching.push(awaitedLater(batches.next()));
         const next = await fetching.shift();
         if (next === undefined || next.done) break;
+        crashPoint('carry:fetched');
         applying.push({ batch: next.value, applied: awaitedLater(this.#apply(next.value)) });
         if (applying.length >= applyingMax) await this.#finish(applying.shift());
       }
@@ -164,12 +166,14 @@ class CarryOut {
     if (applying === undefined) return;
     const { steps } = applying.batch;
     const applied = await applying.applied;
+    crashPoint('carry:applied');
     for (const step of steps) {
       if (step.step !== 'ship') await this.#notSent(step, step.step, step.reason);
     }
     for (const { shipments, results } of applied) {
       for (const [position, shipment] of shipments.entries()) await this.#tell(shipment, results[position]);
     }
+    crashPoint('carry:told');
     this.#entitiesDone += new Set(steps.map(({ entry }) => entry)).size;
     this.#progress();
   }

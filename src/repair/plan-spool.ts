@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { assert } from '../lib/assert.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import {
   entryToJson,
   type PlanEntry,
@@ -34,6 +35,7 @@ export class PlanSpool implements AsyncDisposable {
   /** Creates the file, which must not exist. */
   static async create(path: string, head: PlanHead): Promise<PlanSpool> {
     const spool = new PlanSpool(path, await open(path, 'wx', 0o600));
+    crashPoint('plan:opened');
     await spool.#line({ format: planFormat, formatVersion: planFormatVersion, ...head });
     return spool;
   }
@@ -42,12 +44,14 @@ export class PlanSpool implements AsyncDisposable {
     assert(this.#tally === null, 'one shard at a time');
     this.#tally = new PlanTally(head.copies);
     await this.#line({ shard: head });
+    crashPoint('plan:shard');
   }
 
   async add(entry: PlanEntry): Promise<void> {
     assert(this.#tally !== null, 'an entry stands in a shard');
     this.#tally.add(entry);
     await this.#line(entryToJson(entry));
+    crashPoint('plan:entry');
   }
 
   /** Ends the shard. One whose planning failed is not `complete`: its entries are never carried out. */
@@ -56,6 +60,7 @@ export class PlanSpool implements AsyncDisposable {
     const { counts } = this.#tally;
     this.#tally = null;
     await this.#line({ shardEnd: { complete, ...counts } });
+    crashPoint('plan:shard-end');
     return counts;
   }
 
@@ -63,9 +68,12 @@ export class PlanSpool implements AsyncDisposable {
   async finish(): Promise<void> {
     assert(this.#tally === null, 'every shard was ended');
     await this.#flush();
+    crashPoint('plan:footer');
     const footer = JSON.stringify({ footer: { sha256: this.#digest.digest('hex') } });
     await this.#file.appendFile(`${footer}\n`);
+    crashPoint('plan:written');
     await this.#file.sync();
+    crashPoint('plan:synced');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,7 @@
 /** One copy that lacks winners, while a plan is carried out: its apply session, its counts, its failure. */
 import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import type {
   ApplyOptions,
   ApplyResult,
@@ -73,6 +74,7 @@ export class Receiver implements AsyncDisposable {
     this.#session ??= this.#copy.openApply(this.#options);
     const session = await raceSignal(this.#session, signal);
     if (this.#failure !== null) throw this.#failure;
+    crashPoint('carry:send');
     this.counts.shipped += batch.length;
     for (const { source } of batch) this.counts.bytes += Buffer.byteLength(source);
     const results = await raceSignal(session.apply(batch, signal), signal);

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { publishFile, temporaryPath } from '../lib/atomic-file.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import { checkFuse } from './fuse.ts';
 import { PlanFile, type PlannedShard } from './plan-file.ts';
 import { plannedChanges, type PlanOptions, type ShardCopies } from './plan-shard.ts';
@@ -127,7 +128,9 @@ async function carryOutAll(
   { confirmed = null, signal, onChange, onProgress }: RepairOptions,
 ): Promise<RepairReport> {
   const complete = plan.shards.filter((planned) => planned.complete);
+  crashPoint('carry:fuse');
   checkFuse(complete, confirmed);
+  crashPoint('carry:start');
   const reports: ShardReport[] = [];
   for (const { target, result } of pair(targets, planning)) {
     throwIfAborted(signal);

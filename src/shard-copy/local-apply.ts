@@ -6,6 +6,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted, yieldToEventLoop } from '../lib/event-loop.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { replacementsAllowed } from '../property/replacement-allowance.ts';
 import type { StoredVersion } from '../property/version.ts';
@@ -25,6 +26,7 @@ export interface LocalApplyOptions extends ShardIdentity {
 /** Opens the index for writing, creating group and index where they are absent. Throws `settings-differ`. */
 export async function openLocalApply(local: LocalApplyOptions, options: ApplyOptions): Promise<ApplySession> {
   throwIfAborted(options.signal);
+  crashPoint('apply:open');
   const { root, group, shard } = local;
   const settings = await createGroup(root, group, options.settings);
   if (shard >= settings.shards) {
@@ -44,6 +46,7 @@ export async function openLocalApply(local: LocalApplyOptions, options: ApplyOpt
   });
   try {
     checkIndex(writer, settings);
+    crashPoint('apply:opened');
     return new LocalApplySession(local, writer, replaceableCount(local, options));
   } catch (error) {
     writer.close();
@@ -107,12 +110,14 @@ class LocalApplySession implements ApplySession {
     const prepared = checked.filter((version): version is PreparedVersion => typeof version !== 'string');
     // Checking took a few milliseconds; others get a turn before the write takes as many.
     await yieldToEventLoop(signal);
+    crashPoint('apply:checked');
     let replaced = this.#replaced;
     const written = await this.#writer.apply(prepared, {
       signal,
       mayReplaceLive: () => replaced < this.#replaceable && ++replaced > 0,
     });
     this.#replaced = replaced;
+    crashPoint('apply:written');
     let next = 0;
     const results = checked.map((version) =>
       typeof version === 'string' ? refused(version) : this.#result(written[next++] as WriteResult),
@@ -135,6 +140,7 @@ class LocalApplySession implements ApplySession {
     if (this.#closed) return;
     await this.#last;
     this.#closed = true;
+    crashPoint('apply:close');
     this.#writer.close();
   }
 }

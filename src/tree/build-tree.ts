@@ -70,12 +70,15 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
   const directory = new TreeDirectory(treeDirectory(identity.root, identity.group, identity.shard));
   await makeDirectory(directory.path);
   using _lock = await acquireBuildLock(directory.path, options);
+  crashPoint('tree:locked');
   await directory.removeLeftovers();
+  crashPoint('tree:swept');
   const setAside = await setDamagedAside(directory, options.onDamage);
   // An emptied shard has no index: it is made anew, empty, and so is its tree.
   await createIndex(identity, options.settings);
   using snapshot = new Snapshot(identity);
   checkSettings(snapshot, options.settings);
+  crashPoint('tree:pinned');
   await using newest = await directory.openNewest();
   if (newest !== null && options.force !== true && isCurrent(newest, snapshot, options.settings)) {
     // A build may have died between publishing and collecting.
@@ -95,6 +98,7 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
   const root = await writeTree(snapshot, { ...options, generation, path: temporary });
   await directory.publish(temporary, generation);
   await directory.collect();
+  crashPoint('tree:collected');
   return { outcome: 'built', reason: null, generation, root, leaves: snapshot.totals.leaves, setAside };
 }
 

@@ -64,6 +64,7 @@ class TreeComposer {
     this.#section(sectionType.slots, records);
     const { leaves, liveLeaves } = this.#options;
     this.#section(sectionType.root, encodeRootRecord({ root, leaves, liveLeaves, slots }));
+    crashPoint('tree:footer');
     this.#write(encodeFooter(this.#sections));
     return root;
   }
@@ -114,6 +115,7 @@ class TreeComposer {
       slots += 1;
       leaves += slotLeaves;
       onSlot?.(slot);
+      crashPoint('tree:slot');
     }
     assert(leaves === this.#options.leaves, 'the slots hold all leaves');
     this.#sections.push({
