@@ -6,6 +6,7 @@
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { replacementsAllowed } from '../property/replacement-allowance.ts';
+import { joinEntity } from '../property/entity.ts';
 import { parseSource } from '../property/source-json.ts';
 import { prepareIncoming, type PrepareTarget } from '../property-index/prepare-version.ts';
 import type { ApplyOptions, ApplyResult, ApplySession, StoredVersion } from '../shard-copy/shard-copy.ts';
@@ -39,6 +40,8 @@ export class NodeApplySession implements ApplySession {
   readonly #pushes: PushStream;
   readonly #replaceable: number;
   #replaced = 0;
+  /** An entity that the node is known to have; null before the first. */
+  #has: string | null = null;
   #last: Promise<unknown> = Promise.resolve();
   #disposed = false;
 
@@ -106,16 +109,18 @@ export class NodeApplySession implements ApplySession {
   async #applyTogether(pending: readonly Pending[], signal: AbortSignal | undefined): Promise<void> {
     if (pending.length === 0) return;
     throwIfAborted(signal);
-    const { known, oldestBroughtNs } = this.#options;
+    const { known: tree, oldestBroughtNs } = this.#options;
     const rules: PushRules = { oldestBroughtNs: oldestBroughtNs() };
     const keys = pending.map(({ candidate }) => candidate.version.key);
     const pushes: Push[] = [];
     const pushed: Pending[] = [];
+    let has: string | null = null;
     let at = 0;
-    for await (const { version: own } of fetchValues(this.#place, keys, { known, signal })) {
+    for await (const { version: own } of fetchValues(this.#place, keys, { known: tree, signal })) {
       const one = pending[at++];
       if (one === undefined) break;
       const decided = decidePush(own, one.candidate, rules);
+      if (own !== null && decided.push !== 'push') has = joinEntity(one.candidate.property);
       if (decided.push === 'kept') one.result = { result: 'kept' };
       else if (decided.push === 'refused') one.result = { result: 'refused', reason: decided.reason };
       else if (decided.replacesLive && this.#replaced >= this.#replaceable) one.result = this.#withheld();
@@ -126,7 +131,12 @@ export class NodeApplySession implements ApplySession {
       }
     }
     throwIfAborted(signal);
-    const results = await this.#pushes.push(pushes);
+    const known = [has, this.#has].find(
+      (entity) => entity !== null && !pushes.some(({ property }) => joinEntity(property) === entity),
+    );
+    const results = await this.#pushes.push(pushes, known ?? null);
+    const last = pushed.findLast((_, position) => results[position]?.result === 'applied');
+    this.#has = last === undefined ? (has ?? this.#has) : joinEntity(last.candidate.property);
     for (const [position, one] of pushed.entries()) one.result = results[position] ?? null;
   }
 

@@ -38,20 +38,31 @@ export class PushStream implements AsyncDisposable {
   readonly #place: NodePlace;
   readonly #options: PushStreamOptions;
   #stream: RepairStream | null = null;
+  /** The entity asked for last, while its answer is due. */
+  #fence: string | null = null;
 
   constructor(place: NodePlace, options: PushStreamOptions) {
     this.#place = place;
     this.#options = options;
   }
 
-  /** Pushes versions of different entities; one result each, in order. */
-  async push(pushes: readonly Push[]): Promise<readonly ApplyResult[]> {
+  /**
+   * Pushes versions of different entities; one result each, in order. `known` is another entity that the node has, if
+   * one is known: asked for last, its answer shows that the node is done with all others.
+   */
+  async push(pushes: readonly Push[], known: string | null): Promise<readonly ApplyResult[]> {
     const results: ApplyResult[] = [];
     const due: Sent[] = [];
     let sent = 0;
+    if (pushes.length === 0) return results;
+    this.#fence = null;
     // Ends: every turn sends a push, or ends the wait for at least one.
-    while (results.length < pushes.length) {
+    while (results.length < pushes.length || this.#fence !== null) {
       const next = pushes[sent];
+      if (next === undefined && known !== null && this.#fence === null && due.length > 0) {
+        this.#fence = known;
+        this.#stream?.send({ case: 'propertyMissing', value: { entity: known } });
+      }
       if (next !== undefined && due.length < pushesInFlightMax) {
         await this.#options.pace.wait(this.#options.signal);
         due.push(await this.#send(next));
@@ -116,7 +127,10 @@ export class PushStream implements AsyncDisposable {
   /** Takes the answer to the first push that is due; results for it and for those before it that got none. */
   async #takeAnswer(due: Sent[]): Promise<ApplyResult[]> {
     const found = await this.#nextVersion(due);
-    if (found === null) return due.splice(0).map(() => noAnswer);
+    if (found === null || found.entity === this.#fence) {
+      this.#fence = null;
+      return due.splice(0).map(() => noAnswer);
+    }
     const at = due.findIndex(({ entity }) => entity === found.entity);
     const sent = due[at];
     if (sent === undefined) {
@@ -134,7 +148,7 @@ export class PushStream implements AsyncDisposable {
     const stream = this.#stream;
     if (stream === null) return null;
     // At most one answer a push and one a question, however many are due.
-    for (let left = due.length * answersPerPush + 1; left > 0; left--) {
+    for (let left = (due.length + 1) * answersPerPush; left > 0; left--) {
       const answer = await stream.next('pushing values', deadlines.pushMs);
       if (answer?.data.case !== 'propertySync')
         throw connection.wrong('something that is no value', { group });

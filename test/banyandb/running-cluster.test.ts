@@ -2,6 +2,7 @@
  * Tallystick beside a real BanyanDB. Skipped unless the variable BANYANDB_BIN names a BanyanDB server program; then it
  * takes some minutes, most of them waiting until the cluster notices that a node is gone or back.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BanyandbCluster, banyandbProgram } from '../support/banyandb-cluster.ts';
 import { type JsonLine, runCli, temporaryFolder } from '../support/run-cli.ts';
@@ -27,10 +28,11 @@ describe.skipIf(banyandbProgram === '')(
       );
     /** Until the nodes' trees are of what they have; they are built every some seconds. */
     const settledRound = async (): ReturnType<typeof runCli> => {
-      for (let left = 20; ; left--) {
+      for (let left = 60; ; left--) {
         const done = await run('round');
         const summary = done.lines.at(-1)?.['summary'] as JsonLine | undefined;
         if ((done.code === 0 && summary?.['stale'] === false) || left === 0) return done;
+        await sleep(1_000);
       }
     };
 

@@ -237,6 +237,22 @@ describe('nodes that say nothing, or the wrong thing', () => {
     expect(results(answers)).toEqual(['applied', 'applied', 'applied', 'refused', 'applied']);
   });
 
+  test('where the last push is one of which nothing comes back, a question after it shows that', async () => {
+    const silentOf = 'g/n/e4';
+    const copy = await copyAt({
+      tamper: (answers, request) =>
+        request?.data.case === 'propertyMissing' && request.data.value.entity === silentOf ? [] : answers,
+    });
+    const batch = [...many(1), ...many(5, 11n).slice(1)];
+    expect(results(await applyAll(copy, batch))).toEqual([
+      'kept',
+      'applied',
+      'applied',
+      'applied',
+      'refused',
+    ]);
+  });
+
   test('a node that breaks off during pushes is an error that names it', async () => {
     let pushed = 0;
     const node = new ModelNode({ everBuilt: true });
