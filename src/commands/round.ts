@@ -1,5 +1,6 @@
 /** `round`: a repair over all members of a cluster, shard by shard; who cannot be reached is named and left out. */
 import { CodedError } from '../lib/coded-error.ts';
+import { defaultPushesPerSecond } from '../banyandb/node-limits.ts';
 import type { Member } from '../round/member.ts';
 import { type RoundOutcome, type RoundReport, runRound } from '../round/run-round.ts';
 import { addRepairFlags, changeResult, readableProgress, type RepairFlags } from './changes.ts';
@@ -48,13 +49,15 @@ async function roundOver(
     onProgress: (progress) => out.progress(() => readableProgress(progress)),
     onStep: (text) => out.progress(() => text),
   });
-  await tellRound(context, report);
+  const nodes = members.some(({ kind }) => kind === 'banyandb');
+  await tellRound(context, report, nodes ? (options.pushRate ?? defaultPushesPerSecond) : null);
   return exitCodeOf(report.outcome);
 }
 
 async function tellRound(
   { out }: CommandContext,
   { outcome, reason, repair, copies }: RoundReport,
+  pushRate: number | null,
 ): Promise<void> {
   const { stale, otherSpelling, differing, changed, kept, failed, shipped, bytes } = repair;
   const counts = { stale, otherSpelling, differing, changed, kept, failed, shipped, bytes };
@@ -64,10 +67,21 @@ async function tellRound(
   });
   const why = reason === null ? '' : ` (${reason})`;
   const readable = `${outcome}${why}: ${differing} differing, ${changed} changed, ${shipped} values sent, ${bytes} bytes`;
+  const aboutNodes = pushRate === null ? [] : readableNodes(pushRate, otherSpelling, stale);
   await out.summary(
-    { outcome, reason, ...counts, shards: repair.shards.length, copies },
-    [readable, ...lines].join('\n'),
+    { outcome, reason, ...counts, shards: repair.shards.length, pushRate, copies },
+    [readable, ...lines, ...aboutNodes].join('\n'),
   );
+}
+
+// What an operator of BanyanDB nodes should know beside the counts.
+function readableNodes(pushRate: number, otherSpelling: number, stale: boolean): string[] {
+  const rate = pushRate === 0 ? 'as fast as they take them' : `at most ${pushRate} a second to each`;
+  const lines = [`BanyanDB nodes: versions pushed ${rate} (--push-rate)`];
+  if (otherSpelling > 0)
+    lines.push(`${otherSpelling} entities are equal but spelled otherwise; nothing was sent for them`);
+  if (stale) lines.push('a tree is behind what its node has; the next build of that node makes it good');
+  return lines;
 }
 
 function exitCodeOf(outcome: RoundOutcome): ExitCode {
