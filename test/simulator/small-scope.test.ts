@@ -1,0 +1,29 @@
+/** The beginning of what `npm run explore` visits: every schedule of a few steps. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SmallScope } from './small-scope.ts';
+import { installSynchronousFiles } from './synchronous-files.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'tallystick-explore-'));
+let uninstall = (): void => undefined;
+beforeAll(() => {
+  uninstall = installSynchronousFiles();
+});
+afterAll(() => {
+  uninstall();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+test.each([
+  { entities: 1, depth: 4, states: 150 },
+  { entities: 2, depth: 3, states: 200 },
+])(
+  'every schedule of $depth steps over $entities entities keeps the promises',
+  async ({ entities, depth, states }) => {
+    const explored = await new SmallScope({ entities, depth, outOfTime: () => false, scratch }).explore();
+    expect(explored.depth).toBe(depth);
+    expect(explored.states).toBeGreaterThan(states);
+  },
+);
