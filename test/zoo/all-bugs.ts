@@ -1,0 +1,7 @@
+/** All bugs of the zoo. */
+import type { Bug } from './bug.ts';
+import { bugsOfRepair } from './bugs-of-repair.ts';
+import { bugsOfTrees } from './bugs-of-trees.ts';
+import { bugsOfVersions } from './bugs-of-versions.ts';
+
+export const allBugs: readonly Bug[] = [...bugsOfVersions, ...bugsOfTrees, ...bugsOfRepair];
