@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { CodedError } from '../lib/coded-error.ts';
 import { createLog, type Log, type LogLevel } from '../lib/log.ts';
 import { Service } from '../service/service.ts';
-import { readSettings, type Settings } from '../settings/settings.ts';
+import { readSettings, type Settings, unknownVariables } from '../settings/settings.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
 
 interface ServeOptions {
@@ -48,6 +48,12 @@ async function runServe(
   const settings = await settingsOf(context, options);
   const logAt = (level: LogLevel): Log => createLog({ name: settings.name, level, stream: context.stderr });
   const service = new Service({ settings, clock: context.clock, log: logAt(settings.log.level), logAt });
+  const unknown = unknownVariables(context.variables);
+  if (unknown.length > 0)
+    logAt(settings.log.level).warn(
+      { variables: unknown },
+      'these variables set no option; are they misspelled?',
+    );
   const onHangup = (): void => void reload(context, options, service);
   process.on('SIGHUP', onHangup);
   try {

@@ -36,13 +36,22 @@ export interface SettingProblem {
   readonly message: string;
 }
 
-/** Variables of these names are ours but no options; those of others of the prefix are told as mistakes. */
-const otherVariables: readonly string[] = [
-  'TALLYSTICK_SEED',
-  'TALLYSTICK_TOKEN',
-  'TALLYSTICK_ADMIN',
-  'TALLYSTICK_CRASH',
-];
+/** Variables of these names are ours but no options. */
+const otherVariables: readonly string[] = ['TALLYSTICK_SEED', 'TALLYSTICK_TOKEN', 'TALLYSTICK_CRASH'];
+
+/**
+ * Variables that look like ours and set nothing: as a rule misspelled. No error, since whoever runs the process may
+ * set such ones too, as Kubernetes does for a service of that name.
+ */
+export function unknownVariables(environment: SettingSources['environment']): string[] {
+  return Object.keys(environment).filter(
+    (variable) =>
+      variable.startsWith('TALLYSTICK_') &&
+      !otherVariables.includes(variable) &&
+      !/_(SERVICE|PORT)(_|$)/.test(variable) &&
+      !options.some((option) => option.variable === variable),
+  );
+}
 
 interface Merged {
   readonly values: Record<string, unknown>;
@@ -56,19 +65,10 @@ export async function readSettings(sources: SettingSources): Promise<Settings> {
   const { file, environment, flags } = sources;
   const merged = await readFileValues(file);
   const problems: SettingProblem[] = [];
-  for (const [variable, text] of Object.entries(environment)) {
-    if (!variable.startsWith('TALLYSTICK_') || text === undefined || otherVariables.includes(variable))
-      continue;
-    const option = options.find((one) => one.variable === variable);
-    if (option === undefined) {
-      problems.push({
-        file: variable,
-        line: 0,
-        field: variable,
-        value: text,
-        message: 'there is no option for this variable',
-      });
-    } else give(merged, option.path, fromText(option, text), variable);
+  for (const option of options) {
+    const { path, variable } = option;
+    const text = variable === null ? undefined : environment[variable];
+    if (variable !== null && text !== undefined) give(merged, path, fromText(option, text), variable);
   }
   for (const [path, value] of Object.entries(flags)) {
     const flag = `--${path.replaceAll('.', '-').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

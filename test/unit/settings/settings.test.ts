@@ -11,6 +11,7 @@ import {
   readSettings,
   reloadedSettings,
   type SettingProblem,
+  unknownVariables,
 } from '../../../src/settings/settings.ts';
 import { runCli, temporaryFolder, writeRecords } from '../../support/run-cli.ts';
 
@@ -89,9 +90,15 @@ describe('sources', () => {
     expect(settings.admin.listen).toEqual({ host: '::1', port: 0 });
   });
 
-  test('a variable that sets no option is told', async () => {
-    const [problem] = await problemsOf('name: a', { TALLYSTICK_NAMEE: 'b' });
-    expect(problem).toMatchObject({ file: 'TALLYSTICK_NAMEE', value: 'b' });
+  test('a variable that sets no option is told, but is no error', async () => {
+    const environment = {
+      TALLYSTICK_NAMEE: 'b',
+      TALLYSTICK_SERVICE_HOST: '10.0.0.1',
+      TALLYSTICK_SEED: '1',
+      TALLYSTICK_NAME: 'a',
+    };
+    expect(unknownVariables(environment)).toEqual(['TALLYSTICK_NAMEE']);
+    expect((await readSettings({ file: null, environment, flags: {} })).name).toBe('a');
   });
 
   test('a wrong variable is told with its name', async () => {
