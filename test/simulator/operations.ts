@@ -42,14 +42,15 @@ export class Operations {
     this.#choices = weighted.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
   }
 
-  /** Sets all operations on the clock. */
-  begin(): void {
+  /** Sets all operations on the clock; returns when the last will happen. */
+  begin(): number {
     const { time, random, operations } = this.#cluster;
     let atMs = 0;
     for (let number = 0; number < operations; number += 1) {
       atMs += random.chance(0.5) ? random.below(1_000) : random.below(gapMsMax);
       void time.wait(atMs, `operation ${String(number).padStart(4, '0')}`).then(() => this.#act());
     }
+    return atMs;
   }
 
   async #act(): Promise<void> {

@@ -7,6 +7,7 @@ import { Coordinators } from './coordinators.ts';
 import { joined, Violation } from './invariants.ts';
 import { calm } from './network.ts';
 import { Operations } from './operations.ts';
+import { followSchedules } from './schedules.ts';
 import { closeLeftHandles } from './synchronous-files.ts';
 
 export interface SeedResult {
@@ -46,7 +47,7 @@ async function operate(cluster: Cluster, coordinators: Coordinators): Promise<vo
       .then(() => replica.restart());
   };
   const operations = new Operations(cluster, coordinators);
-  operations.begin();
+  followSchedules(cluster, coordinators, operations.begin());
   await time.run(async () => check(cluster, coordinators));
 }
 
