@@ -1,6 +1,7 @@
 /** Whether the newest trees of a shard at all replicas have one root, and since when; from listings, between rounds. */
 import type { ShardResource } from '../admin/resources.ts';
 import { toHex } from '../lib/bytes.ts';
+import type { VisitRecord } from './history.ts';
 import type { PeerTree } from './peer-watch.ts';
 import type { WatchedShard } from './shard-watch.ts';
 
@@ -56,4 +57,11 @@ function stateOf(own: WatchedShard | undefined, peers: readonly PeerTree[]): Agr
   const [first] = told;
   if (first !== undefined && told.some((root) => !root.equals(first))) return 'differs';
   return told.length < roots.length || peers.length === 0 ? 'unknown' : 'equal';
+}
+
+/** Of a cluster whose trees are seen in rounds only: what the last one found. */
+export function visitedAgreement(visit: VisitRecord | null): Agreement {
+  const state =
+    visit?.outcome === 'converged' ? 'equal' : visit?.outcome === 'differs' ? 'differs' : 'unknown';
+  return { state, since: visit && new Date(visit.visitedMs).toISOString(), copies: [] };
 }

@@ -10,6 +10,7 @@ import type { History } from './history.ts';
 import { LocalMember } from './local-member.ts';
 import type { LocalProvider } from './local-provider.ts';
 import type { Peers } from './members.ts';
+import { type Clusters, isCluster } from './clusters.ts';
 import { repairMembers } from './repair-work.ts';
 import type { Run } from './run.ts';
 import { Runs } from './runs.ts';
@@ -23,6 +24,7 @@ export interface RunsParts {
   readonly shards: ShardWatch;
   readonly events: Events;
   readonly peers: Peers;
+  readonly clusters: Clusters;
   readonly provider: LocalProvider;
   readonly builder: TreeBuilder;
   readonly onDamage: OnDamage;
@@ -65,7 +67,15 @@ function tookMs({ resource: { startedAt, endedAt } }: Run): number {
 
 async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<void> {
   const { peers, provider, place, settings, clock } = parts;
-  using opened = peers.open(new LocalMember(provider, place()), run.resource.peers, run.id);
+  const { group, dryRun } = run.resource;
+  if (isCluster(group) && !dryRun && !parts.clusters.mayRepair(group)) {
+    throw new CodedError('refused', `the settings allow audits of ${group} only: its mode is audit`, {
+      group,
+    });
+  }
+  using opened = isCluster(group)
+    ? parts.clusters.open(group)
+    : peers.open(new LocalMember(provider, place()), run.resource.peers, run.id);
   if (opened.members.length < 2) {
     run.end({ outcome: 'skipped', reason: 'there is no peer to compare with; a nodes file lists them' });
     return;

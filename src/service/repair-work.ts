@@ -13,6 +13,7 @@ import { PlanSpool } from '../repair/plan-spool.ts';
 import type { RepairProgress } from '../repair/report.ts';
 import type { Member } from '../round/member.ts';
 import { type RoundOptions, type RoundReport, runRound } from '../round/run-round.ts';
+import { isCluster } from './clusters.ts';
 import { countsOf, errorJson, type Run } from './run.ts';
 
 export interface RepairWorkOptions {
@@ -26,7 +27,9 @@ export async function repairMembers(
   members: readonly Member[],
   options: RepairWorkOptions,
 ): Promise<RoundReport> {
-  const { group, shard, name, entity, dryRun, confirm } = run.resource;
+  const { name, entity, dryRun, confirm } = run.resource;
+  // A run of a cluster is of everything that its nodes have.
+  const { group, shard } = isCluster(run.resource.group) ? { group: null, shard: null } : run.resource;
   const round: RoundOptions = {
     ...options,
     dryRun,

@@ -8,6 +8,7 @@ import { holdsShard, type HeldShards } from '../peer/held-shards.ts';
 import { Schedule } from '../schedule/schedule.ts';
 import type { DueShard } from '../schedule/schedule-options.ts';
 import type { Settings } from '../settings/settings.ts';
+import { type Clusters, isCluster } from './clusters.ts';
 import type { Events } from './events.ts';
 import type { History, VisitRecord } from './history.ts';
 import type { PeerWatch } from './peer-watch.ts';
@@ -24,6 +25,7 @@ export interface ScheduleLoopOptions {
   readonly events: Events;
   readonly shards: ShardWatch;
   readonly peers: PeerWatch;
+  readonly clusters: Clusters;
 }
 
 /** Names under which the history remembers it. */
@@ -119,7 +121,7 @@ export class ScheduleLoop {
     const offered = peers
       .offered()
       .filter(({ group, shard }) => holdsShard(held, group, shard) && !shards.find(group, shard));
-    const present = [...own, ...offered];
+    const present = [...own, ...offered, ...this.#options.clusters.shards];
     const nowMs = clock.nowMs();
     for (const { group, shard } of present) {
       const moved = shards.find(group, shard)?.moved ?? false;
@@ -136,7 +138,7 @@ export class ScheduleLoop {
     const { builds, rounds } = this.schedule.due(nowMs);
     for (const due of builds) this.#queue(runs, 'build', due);
     for (const due of rounds) {
-      if (peers.peers.length > 0) this.#queue(runs, 'repair', due);
+      if (peers.peers.length > 0 || isCluster(due.group)) this.#queue(runs, 'repair', due);
       else this.schedule.skipped('round', due.group, due.shard, 'no-peers', nowMs);
     }
     this.#tellSkips(nowMs);
@@ -157,7 +159,7 @@ export class ScheduleLoop {
         trigger,
         group,
         shard,
-        dryRun: kind === 'repair' && this.#settings.round.mode === 'audit',
+        dryRun: kind === 'repair' && this.#isAudit(group),
       });
     } catch (error) {
       this.schedule.skipped(
@@ -169,6 +171,11 @@ export class ScheduleLoop {
       );
       throw error;
     }
+  }
+
+  #isAudit(group: string): boolean {
+    if (isCluster(group) && !this.#options.clusters.mayRepair(group)) return true;
+    return this.#settings.round.mode === 'audit';
   }
 
   #tellSkips(nowMs: number): void {
@@ -192,13 +199,17 @@ export class ScheduleLoop {
       if (group !== null && shard !== null) this.schedule.ended('build', group, shard, nowMs, tookMs);
       return;
     }
-    const own = group === null || shard === null ? [] : [{ group, shard }];
     const whole = resource.name === null && resource.entity === null && resource.peers === null;
+    const own = isCluster(group)
+      ? [{ group, shard: 0 }]
+      : group === null || shard === null
+        ? []
+        : [{ group, shard }];
     if (outcome === 'cancelled' || !whole) {
       for (const one of own) this.schedule.ended('round', one.group, one.shard, nowMs, null);
       return;
     }
-    const visited = resource.shards.length > 0 ? resource.shards : own;
+    const visited = isCluster(group) || resource.shards.length === 0 ? own : resource.shards;
     for (const one of visited) {
       this.schedule.ended('round', one.group, one.shard, nowMs, tookMs / visited.length);
       const convergedMs =

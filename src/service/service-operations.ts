@@ -21,7 +21,8 @@ import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
 import { splitEntity } from '../property/entity.ts';
-import { Agreements } from './agreement.ts';
+import { Agreements, visitedAgreement } from './agreement.ts';
+import { type Clusters, isCluster } from './clusters.ts';
 import type { Events } from './events.ts';
 import { refreshGauges } from './gauges.ts';
 import type { History } from './history.ts';
@@ -44,6 +45,7 @@ export interface OperationsParts {
   readonly loop: ScheduleLoop;
   readonly shards: ShardWatch;
   readonly peers: PeerWatch;
+  readonly clusters: Clusters;
   readonly reads: PropertyReads;
   readonly events: Events;
   /** Null when ready. */
@@ -114,7 +116,9 @@ export class ServiceOperations implements Operations {
     const offered = peers
       .offered()
       .filter(({ group, shard }) => holdsShard(held, group, shard) && !shards.find(group, shard));
-    return [...shards.shards, ...offered].map(({ group, shard }) => this.#shard(group, shard));
+    return [...shards.shards, ...offered, ...this.#parts.clusters.shards].map(({ group, shard }) =>
+      this.#shard(group, shard),
+    );
   }
 
   async shard(group: string, shard: number): Promise<ShardResource> {
@@ -131,7 +135,9 @@ export class ServiceOperations implements Operations {
       group,
       shard,
       own,
-      agreement: this.#agreements.look(group, shard, own, listen() ?? root, peers.trees(group, shard), nowMs),
+      agreement: isCluster(group)
+        ? visitedAgreement(loop.visit(group, shard))
+        : this.#agreements.look(group, shard, own, listen() ?? root, peers.trees(group, shard), nowMs),
       outlook: loop.schedule.outlook(group, shard, nowMs),
       visit: loop.visit(group, shard),
     });
@@ -170,6 +176,11 @@ export class ServiceOperations implements Operations {
   // A mistyped group is told at once; one that only a peer has is no mistake.
   #checkPlace(group: string | null, shard: number | null): void {
     if (group === null) return;
+    // A cluster that the settings do not name is told here.
+    if (isCluster(group)) {
+      this.#parts.clusters.mayRepair(group);
+      return;
+    }
     const known = [...this.#parts.shards.shards, ...this.#parts.peers.offered()].filter(
       (one) => one.group === group,
     );
@@ -243,7 +254,8 @@ function warningsOf(
   if (differing > 0)
     warnings.push(`the trees of the replicas differ in ${differing} ${differing === 1 ? 'shard' : 'shards'}`);
   if (late > 0) warnings.push(`${late} ${late === 1 ? 'shard' : 'shards'} will be visited too late`);
-  if (peers.length === 0) warnings.push('there is no peer to compare with; a nodes file lists them');
+  const own = shards.some(({ group }) => !isCluster(group));
+  if (own && peers.length === 0) warnings.push('there is no peer to compare with; a nodes file lists them');
   return warnings;
 }
 

@@ -16,6 +16,7 @@ import { Checkpointer } from '../property-index/checkpointer.ts';
 import { type Address, formatAddress } from '../settings/address.ts';
 import { changedOptions, reloadedSettings, type Settings } from '../settings/settings.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
+import { Clusters } from './clusters.ts';
 import { createRuns } from './create-runs.ts';
 import { Events } from './events.ts';
 import { followSchedule } from './follow-schedule.ts';
@@ -118,7 +119,8 @@ export class Service implements AsyncDisposable {
     this.#events.interrupted(history.endInterrupted(this.#clock.nowMs()));
     const shards = new ShardWatch({ root, held: this.#held, clock: this.#clock, onDamage: this.#onDamage });
     const peers = this.#parts.use(new PeerWatch(this.#peers, this.#clock));
-    const loop = new ScheduleLoop({ ...this.#common(), held: this.#held, history, shards, peers });
+    const clusters = new Clusters(this.#settings, this.#clock);
+    const loop = new ScheduleLoop({ ...this.#common(), held: this.#held, history, shards, peers, clusters });
     const runs = createRuns({
       ...{
         clock: this.#clock,
@@ -130,13 +132,14 @@ export class Service implements AsyncDisposable {
         provider: this.#provider,
       },
       ...{ builder: this.#builder, onDamage: this.#onDamage },
+      clusters,
       settings: () => this.#settings,
       place: () => this.address ?? root,
     });
     this.#loop = loop;
     this.#parts.defer(() => runs.stop());
     signal.addEventListener('abort', () => void runs.stop(), { once: true });
-    const operations = this.#operations({ history, loop, shards, peers, runs });
+    const operations = this.#operations({ history, loop, shards, peers, runs, clusters });
     if (admin.listen !== null) await this.#listenAdmin(admin.listen, operations);
     await this.#buildStale(runs, shards);
     await loop.look(signal);
@@ -203,6 +206,7 @@ export class Service implements AsyncDisposable {
     shards: ShardWatch;
     peers: PeerWatch;
     runs: Runs;
+    clusters: Clusters;
   }): ServiceOperations {
     const { name, root } = this.#settings;
     return new ServiceOperations({

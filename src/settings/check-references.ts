@@ -13,13 +13,13 @@ export async function checkReferences(file: string, settings: Settings): Promise
       () => false,
     );
     if (!found) problems.push({ file, line: 0, field, value: path, message: 'this file cannot be read' });
-    else if (field === 'nodes') problems.push(...nodesProblems(path));
+    else if (field.endsWith('nodes')) problems.push(...nodesProblems(path));
   }
   if (problems.length > 0)
     throw new CodedError('bad-settings', `${problems.length} settings are wrong`, { problems });
 }
 
-function namedFiles({ nodes, tls, admin }: Settings): [string, string][] {
+function namedFiles({ nodes, tls, admin, banyandb }: Settings): [string, string][] {
   const files: [string, string | null][] = [['nodes', nodes]];
   for (const [section, part] of [
     ['tls', tls],
@@ -30,6 +30,8 @@ function namedFiles({ nodes, tls, admin }: Settings): [string, string][] {
   }
   for (const [position, { tokenFile }] of admin.tokens.entries())
     files.push([`admin.tokens.${position}.tokenFile`, tokenFile]);
+  for (const [position, cluster] of banyandb.entries())
+    files.push([`banyandb.${position}.nodes`, cluster.nodes]);
   return files.flatMap(([field, path]): [string, string][] => (path === null ? [] : [[field, path]]));
 }
 

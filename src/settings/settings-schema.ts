@@ -6,6 +6,7 @@ import { logLevels } from '../lib/log.ts';
 import { shardsMax } from '../property/group-settings.ts';
 import { isTimeZone, parseCron } from '../schedule/cron.ts';
 import { parseAddress } from './address.ts';
+import { clusterSettings } from './cluster-settings.ts';
 import type { OptionNotes } from './options.ts';
 
 /** Ceiling of lists in the settings: a longer one is a mistake. */
@@ -208,6 +209,21 @@ export const settingsSchema = z
     admin: admin.prefault({}),
     build: build.prefault({}),
     round: round.prefault({}),
+    banyandb: z
+      .array(clusterSettings)
+      .max(100)
+      .default([])
+      .meta(
+        note(
+          'BanyanDB clusters to look after: a name, a nodes file, a liaison (HOST:PORT) or the groups with their shards, ' +
+            'and a mode (audit says what differs, repair mends it).',
+          {
+            example: [
+              { name: 'main', nodes: './banyandb-nodes.yaml', mode: 'audit', liaison: '127.0.0.1:17912' },
+            ],
+          },
+        ),
+      ),
     timeZone: z
       .string()
       .refine(isTimeZone, 'a time zone is wanted, such as UTC or Europe/Berlin')
