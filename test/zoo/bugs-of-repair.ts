@@ -81,7 +81,7 @@ export const bugsOfRepair: readonly Bug[] = [
       "  checkFuse(complete, confirmed);\n  crashPoint('carry:start');",
       '  using _late = { [Symbol.dispose]: () => checkFuse([...plan.shards], confirmed) };',
     ],
-    [fuse],
+    [repair],
   ),
   bug(
     'the fuse counts what is filled in',
@@ -114,7 +114,7 @@ export const bugsOfRepair: readonly Bug[] = [
     'what a holder failed to give is forgotten',
     'repair/fetch-winners.ts',
     ['for (const one of asked.slice(answered)) left.push(one);', ''],
-    [simulator],
+    [repair],
   ),
   bug(
     'a round over some copies says converged',

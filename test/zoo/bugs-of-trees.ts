@@ -81,7 +81,7 @@ export const bugsOfTrees: readonly Bug[] = [
     'a damaged newest tree is taken for current',
     'tree/build-tree.ts',
     ['for (const path of found) await directory.setAside(path);', ''],
-    [build],
+    [directory],
   ),
   bug(
     'the collector keeps the oldest tree',
@@ -99,7 +99,7 @@ export const bugsOfTrees: readonly Bug[] = [
     'two builders of one shard at a time',
     'tree/build-tree.ts',
     ['if (lock !== null) return lock;', 'return lock as FileLock;'],
-    [build],
+    [directory],
   ),
   bug(
     'the footer of an older file behind the new one is believed',
@@ -120,7 +120,7 @@ export const bugsOfTrees: readonly Bug[] = [
     'the last slots of a long list are left out',
     'shard-copy/tree-view.ts',
     ['records.slice(start, start + slotsPerPage)', 'records.slice(start, start + slotsPerPage - 1)'],
-    ['contract/local-shard-copy.test.ts'],
+    ['unit/shard-copy/tree-view.test.ts'],
   ),
   bug(
     'a tree that is behind its index says that it is not',

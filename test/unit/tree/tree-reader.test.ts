@@ -8,6 +8,7 @@ import type { ErrorCode } from '../../../src/lib/coded-error.ts';
 import { FileReader } from '../../../src/lib/file-reader.ts';
 import { sourceDigest } from '../../../src/property/digest.ts';
 import {
+  blockChecksum,
   blockHeadBytes,
   decodeFooter,
   encodeFooter,
@@ -236,6 +237,17 @@ describe('with right checksums, damage is', () => {
   test.each(damages)('%s', async (_, change) => {
     await expect(readWhole(await changed(change))).rejects.toMatchObject({ code: 'damaged-file' });
   });
+});
+
+test('a leaf with another digest under a right checksum does not make its slot', async () => {
+  const bytes = Buffer.from(whole);
+  const offset = entries.find(({ type }) => type === sectionType.leaves)?.offset ?? -1;
+  const end = offset + blockHeadBytes + bytes.readUInt32LE(offset + 4);
+  bytes.writeUInt8(bytes.readUInt8(end - 1) ^ 1, end - 1);
+  bytes.writeUInt32LE(blockChecksum(bytes.subarray(offset, end)), offset + 12);
+  const forged = join(directory, 'forged.tree');
+  await writeFile(forged, bytes);
+  await expect(readWhole(forged)).rejects.toThrow('do not make its digest');
 });
 
 test('a slot record without bytes is damage of its own, before any leaf is asked for', async () => {
