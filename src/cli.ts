@@ -1,7 +1,6 @@
 #!/usr/bin/env node
 /** From argv to a command and its exit code; nothing else. */
 import { fileURLToPath } from 'node:url';
-import { runProgram } from './commands/program.ts';
 import { systemClock } from './lib/clock.ts';
 import { CodedError } from './lib/coded-error.ts';
 import { keepHeapSmall } from './lib/small-heap.ts';
@@ -21,6 +20,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(2);
 });
 
+// Loaded only now, so that a signal meanwhile already ends the command as it should.
+const { runProgram } = await import('./commands/program.ts');
 process.exitCode = await runProgram(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,

@@ -1,6 +1,7 @@
 /** The command line: every verb, and what happens to wrong arguments. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { CodedError } from '../lib/coded-error.ts';
 import { addAudit } from './audit.ts';
 import { addBuild } from './build.ts';
 import {
@@ -71,12 +72,17 @@ export async function runProgram(argv: readonly string[], environment: Environme
     add(program, environment, (code) => {
       exitCode = code;
     });
-  program.action(() => program.help({ error: argv.length === 0 }));
+  program.helpCommand(true);
+  if (argv.length === 0) {
+    environment.stderr.write(program.helpInformation());
+    return exitCodes.error;
+  }
   try {
+    checkVerb(program, argv[0]);
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    const coded = argumentError(error);
+    if (!(error instanceof CommanderError) && !(error instanceof CodedError)) throw error;
+    const coded = error instanceof CodedError ? error : argumentError(error);
     if (coded === null) return exitCodes.done;
     const out = new Output({ ...environment, json: argv.includes('--json') });
     await out.error(coded);
@@ -84,6 +90,21 @@ export async function runProgram(argv: readonly string[], environment: Environme
     return exitCodes.error;
   }
   return exitCode;
+}
+
+// Told before anything else is looked at: options of a verb that does not exist say nothing.
+function checkVerb(program: Command, verb: string | undefined): void {
+  if (verb === undefined || verb.startsWith('-')) return;
+  const known = program.commands.map((command) => command.name());
+  if (verb === 'help' || known.includes(verb)) return;
+  throw new CodedError(
+    'bad-argument',
+    `there is no verb ${JSON.stringify(verb)}; there are ${known.join(', ')}`,
+    {
+      field: 'verb',
+      value: verb,
+    },
+  );
 }
 
 function programVersion(): string {

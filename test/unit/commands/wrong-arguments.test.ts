@@ -38,3 +38,16 @@ test.skipIf(!existsSync('/dev/full'))(
     }
   },
 );
+
+test('a verb that does not exist is named before its options are looked at', async () => {
+  const { code, last } = await runCli(['mend', '--now', '--json']);
+  expect(code).toBe(2);
+  expect(last.error).toMatchObject({ code: 'bad-argument', field: 'verb', value: 'mend' });
+});
+
+test('without a verb the help is shown, and it is an error', async () => {
+  const { code, stdout, stderr } = await runCli([]);
+  expect(code).toBe(2);
+  expect(stdout).toBe('');
+  expect(stderr).toContain('Usage: tallystick');
+});
