@@ -105,11 +105,11 @@ export class PushStream implements AsyncDisposable {
   async #send(push: Push): Promise<Sent> {
     throwIfAborted(this.#options.signal);
     this.#stream ??= await this.#open();
-    const { send } = this.#stream;
+    const stream = this.#stream;
     const { property, version } = push;
     const entity = joinEntity(property);
     const sync = (deleteTime: bigint) =>
-      send({
+      stream.send({
         case: 'propertySync',
         value: { id: documentId(property), property: toWireProperty(property), deleteTime },
       });
@@ -120,7 +120,7 @@ export class PushStream implements AsyncDisposable {
       sync(version.deleteTime - 1n);
       sync(version.deleteTime);
     }
-    send({ case: 'propertyMissing', value: { entity } });
+    stream.send({ case: 'propertyMissing', value: { entity } });
     return { entity, push };
   }
 

@@ -71,20 +71,16 @@ export class RepairStream implements Disposable {
 
   /** To be called second: the slots that need no leaves, since they are known; then the node sends pages. */
   sendSlots(known: readonly WireSlot[]): void {
-    const { send } = this;
     if (known.length > 0) {
       const slotSha = known.map((slot) => ({ ...slot }));
-      send({ case: 'treeSlots', value: { slotSha } });
+      this.send({ case: 'treeSlots', value: { slotSha } });
     }
     // The one without slots ends them.
-    send({ case: 'treeSlots', value: { slotSha: [] } });
+    this.send({ case: 'treeSlots', value: { slotSha: [] } });
   }
 
-  readonly send = (data: Request): void => this.#queue.push({ data });
-
-  /** Messages that wait to be sent. */
-  get waiting(): number {
-    return this.#queue.length;
+  send(data: Request): void {
+    this.#queue.push({ data });
   }
 
   /** The next answer, or null at the end of the stream. Errors name the node. */
