@@ -5,7 +5,6 @@ const build = 'unit/tree/build-tree.test.ts';
 const directory = 'unit/tree/tree-directory.test.ts';
 const reader = 'unit/tree/tree-reader.test.ts';
 const damage = 'damage/tree.test.ts';
-const simulator = 'simulator/simulator.test.ts';
 const crash = 'crash/build.test.ts';
 
 export const bugsOfTrees: readonly Bug[] = [
@@ -126,6 +125,6 @@ export const bugsOfTrees: readonly Bug[] = [
     'a tree that is behind its index says that it is not',
     'shard-copy/local-shard-copy.ts',
     ['return !sameWatermark(', 'return false && !sameWatermark('],
-    ['contract/local-shard-copy.test.ts', simulator],
+    ['contract/local-shard-copy.test.ts'],
   ),
 ];

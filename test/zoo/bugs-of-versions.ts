@@ -74,19 +74,19 @@ export const bugsOfVersions: readonly Bug[] = [
     'a write is stamped by a clock that is behind',
     writerFile,
     ['if (now > totals.revisionMax) return now;', 'if (now > 0n) return now;'],
-    [simulator, index],
+    [index],
   ),
   bug(
     'the token of a write is always the same',
     writerFile,
     ['randomBytes(writeTokenBytes), totals', 'Buffer.alloc(writeTokenBytes), totals'],
-    [index, simulator],
+    [index],
   ),
   bug(
     'a watermark is the sequence alone, which a restored database reaches again',
     'property/watermark.ts',
     [' && a.token === b.token', ''],
-    ['unit/tree/build-tree.test.ts', simulator],
+    ['unit/tree/build-tree.test.ts'],
   ),
   bug('the count of leaves is not kept', writerFile, ['totals.leaves += 1;', ''], [index]),
   bug(

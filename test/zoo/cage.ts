@@ -10,8 +10,8 @@ const top = join(import.meta.dirname, '../..');
 /** What tests need beside the packages. */
 const copied = ['src', 'test', 'config', 'package.json', 'tsconfig.json'];
 
-/** Longest the tests of one bug may run: a bug that makes them hang is caught by that. */
-const hangMs = 120_000;
+/** Longest the tests of one bug may run by default: a bug that makes them hang is caught by that. */
+const defaultHangMs = 120_000;
 
 interface TestReport {
   readonly testResults: readonly {
@@ -23,16 +23,18 @@ interface TestReport {
 
 export class Cage {
   readonly #folder: string;
+  readonly #hangMs: number;
 
-  private constructor(folder: string) {
+  private constructor(folder: string, hangMs: number) {
     this.#folder = folder;
+    this.#hangMs = hangMs;
   }
 
-  static async create(folder: string): Promise<Cage> {
+  static async create(folder: string, hangMs = defaultHangMs): Promise<Cage> {
     await mkdir(folder);
     for (const name of copied) await cp(join(top, name), join(folder, name), { recursive: true });
     await symlink(join(top, 'node_modules'), join(folder, 'node_modules'));
-    return new Cage(folder);
+    return new Cage(folder, hangMs);
   }
 
   /** Puts the bug in, runs its tests, takes it out. Gives the test that failed, or null where none did. */
@@ -82,7 +84,7 @@ export class Cage {
       hangs = true;
       // The group: its workers would go on without it.
       if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-    }, hangMs);
+    }, this.#hangMs);
     const [code] = await once(child, 'exit');
     clearTimeout(timer);
     if (hangs) return `${tests.join(', ')} (it hangs)`;

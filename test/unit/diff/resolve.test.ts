@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { resolve } from '../../../src/diff/resolve.ts';
+import { resolve, tellsVersion } from '../../../src/diff/resolve.ts';
 import type { Leaf } from '../../../src/shard-copy/shard-copy.ts';
 
 const key = Buffer.from('n\u0000a');
@@ -30,4 +30,10 @@ test('without versions it is undecided unless all digests agree', () => {
   expect(resolve([leaf(5n, 0n, 2), null, leaf(null)])).toBeNull();
   expect(resolve([leaf(null), null, leaf(null)])).toEqual({ winners: [0, 2], version: leaf(null) });
   expect(resolve([leaf(null), leaf(5n), null])).toEqual({ winners: [0, 1], version: leaf(5n) });
+});
+
+test('a leaf that tells its revision alone does not tell its version', () => {
+  expect(tellsVersion({ ...leaf(5n), deleteTime: null })).toBe(false);
+  expect(tellsVersion({ ...leaf(5n), revision: null })).toBe(false);
+  expect(tellsVersion(leaf(5n))).toBe(true);
 });
