@@ -66,6 +66,18 @@ describe.skipIf(banyandbProgram === '')(
     );
 
     test(
+      'a dry run changes nothing',
+      async () => {
+        const dry = await run('round', '--dry-run');
+        expect(dry.code).toBe(1);
+        expect(new Set(entities(dry.lines))).toEqual(new Set([...missedDeletes, ...rewritten, ...added]));
+        expect(dry.lines.at(-1)).toMatchObject({ summary: { changed: 0, shipped: 0 } });
+        expect(new Set(entities((await run('audit')).lines))).toEqual(new Set(entities(dry.lines)));
+      },
+      minute,
+    );
+
+    test(
       'a round makes all nodes equal, and no delete comes back, while writes go on',
       async () => {
         const during = ids('during', 20);
@@ -124,6 +136,25 @@ describe.skipIf(banyandbProgram === '')(
         expect(audited.lines.at(-1)).toMatchObject({ summary: { outcome: 'matched' } });
         const query = await cluster.query(group);
         for (const id of missedDeletes) expect(query).not.toContain(id);
+      },
+      5 * minute,
+    );
+
+    test(
+      'where a node spells otherwise, what it writes from then on is equal and nothing is sent for it',
+      async () => {
+        const [first = ''] = cluster.places;
+        await cluster.stop(first);
+        await cluster.restart(first, cluster.otherProgram());
+        const spelled = ids('spelled', 30);
+        await Promise.all(spelled.map((id) => cluster.write(group, id, 'as it spells')));
+        // Whether a byte more makes it spell otherwise is the program's to say; either way nothing differs.
+        const settled = await settledRound();
+        expect(settled.lines.at(-1)).toMatchObject({ summary: { outcome: 'converged', failed: 0 } });
+        const again = await run('round');
+        const summary = again.lines.at(-1)?.['summary'] as JsonLine;
+        expect(summary).toMatchObject({ outcome: 'converged', differing: 0, shipped: 0 });
+        expect([0, spelled.length]).toContain(summary['otherSpelling']);
       },
       5 * minute,
     );

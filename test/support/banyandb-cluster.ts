@@ -3,7 +3,15 @@
  * one that the variable BANYANDB_BIN names.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -100,10 +108,19 @@ export class BanyandbCluster implements AsyncDisposable {
     await sleep(15_000);
   }
 
-  async restart(name: string): Promise<void> {
+  /** Starts a stopped process again; `program` is run instead where given. */
+  async restart(name: string, program = banyandbProgram): Promise<void> {
     const started = this.#processes.get(name);
-    if (started !== undefined) started.child = this.#run(started.args, started.log);
+    if (started !== undefined) started.child = this.#run(started.args, started.log, program);
     await sleep(25_000);
+  }
+
+  /** The program with a byte after its end: the same, but its spelling of JSON is chosen by its bytes. */
+  otherProgram(): string {
+    const path = join(this.folder, 'other-program');
+    copyFileSync(banyandbProgram, path);
+    appendFileSync(path, 'x');
+    return path;
   }
 
   /** Throws away what a stopped node has of a group. */
@@ -129,8 +146,8 @@ export class BanyandbCluster implements AsyncDisposable {
     this.#processes.set(name, { args, log, child: this.#run(args, log) });
   }
 
-  #run(args: readonly string[], log: number): ChildProcess {
-    return spawn(banyandbProgram, [...args], { stdio: ['ignore', log, log], cwd: this.folder });
+  #run(args: readonly string[], log: number, program = banyandbProgram): ChildProcess {
+    return spawn(program, [...args], { stdio: ['ignore', log, log], cwd: this.folder });
   }
 
   #dataFlags(ports: readonly number[], nodes: string): string[] {
