@@ -32,7 +32,8 @@ interface Started {
 }
 
 export class BanyandbCluster implements AsyncDisposable {
-  readonly folder = mkdtempSync(join(tmpdir(), 'tallystick-banyandb-'));
+  /** Made at the start, so that a test that is skipped leaves nothing. */
+  folder = '';
   /** gRPC addresses of the data nodes. */
   places: readonly string[] = [];
   liaison = '';
@@ -40,6 +41,7 @@ export class BanyandbCluster implements AsyncDisposable {
   readonly #processes = new Map<string, Started>();
 
   async start(): Promise<void> {
+    this.folder = mkdtempSync(join(tmpdir(), 'tallystick-banyandb-'));
     const ports = await freePorts(portsPerProcess * 4);
     const dealt = [0, 1, 2, 3].map((at) => ports.slice(at * portsPerProcess, (at + 1) * portsPerProcess));
     const nodes = join(this.folder, 'nodes.yaml');
@@ -138,7 +140,7 @@ export class BanyandbCluster implements AsyncDisposable {
       return exit;
     });
     await Promise.all(ended);
-    rmSync(this.folder, { recursive: true, force: true });
+    if (this.folder !== '') rmSync(this.folder, { recursive: true, force: true });
   }
 
   #spawn(name: string, args: readonly string[]): void {
