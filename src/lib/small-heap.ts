@@ -9,10 +9,10 @@ import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 
 /** Size at which the young generation stops growing: what is in flight fits, so little is kept by mistake. */
-const youngBytesMax = 4 * 1024 * 1024;
+const youngBytesMax = 16 * 1024 * 1024;
 
 /** The old generation is collected when it has grown by this share: it holds little that lasts. */
-const oldGrowthPercent = 20;
+const oldGrowthPercent = 40;
 
 /** To be called once, when the process starts. */
 export function keepHeapSmall(): void {
