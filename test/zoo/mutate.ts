@@ -18,7 +18,7 @@ const cages = 2;
 
 const order = ['unit/property/order.test.ts'];
 const trees = ['unit/tree/tree-reader.test.ts', 'unit/tree/build-tree.test.ts', 'damage/tree.test.ts'];
-const diffs = ['unit/diff/diff-shard.test.ts', 'unit/diff/resolve.test.ts'];
+const diffs = ['unit/diff/leaf-cursor.test.ts', 'unit/diff/diff-shard.test.ts', 'unit/diff/resolve.test.ts'];
 
 const modules: readonly (readonly [string, readonly string[]])[] = [
   ['property/version.ts', order],
