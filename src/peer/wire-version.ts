@@ -5,7 +5,7 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { joinEntity, parseEntityKey } from '../property/entity.ts';
-import { sourceDigest } from '../property/digest.ts';
+import { noteComputedDigest, sourceDigest } from '../property/digest.ts';
 import { digestBytes } from '../property/version.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { StoredVersion } from '../shard-copy/shard-copy.ts';
@@ -37,8 +37,11 @@ export function fromWireVersion({
   if (source === undefined) return null;
   if (deleteTime < 0n) throw badMessage(`a delete time of ${deleteTime}`, { key: hexOf(key) });
   const digest = sourceDigest(source, deleteTime);
-  if (digest.readBigUInt64LE(0) === digestHead)
-    return { key: asBuffer(key), revision, deleteTime, digest, source };
+  if (digest.readBigUInt64LE(0) === digestHead) {
+    const version = { key: asBuffer(key), revision, deleteTime, digest, source };
+    noteComputedDigest(version);
+    return version;
+  }
   const wrong = Buffer.alloc(digestBytes);
   wrong.writeBigUInt64LE(digestHead, 0);
   return { key: asBuffer(key), revision, deleteTime, digest: wrong, source };

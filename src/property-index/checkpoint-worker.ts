@@ -15,6 +15,9 @@ export interface CheckpointResponse {
   readonly error: unknown;
 }
 
+/** Pages of a log that is begun anew: 128 MiB. */
+const longLogPages = 32_768;
+
 assert(parentPort !== null, 'the checkpoint worker runs in a worker thread');
 const port = parentPort;
 port.on('message', (request: CheckpointRequest | null) => {
@@ -28,9 +31,10 @@ function moveLog(path: string): unknown {
     const database = openDatabase(path, { mode: 'write', checkpointsElsewhere: true });
     try {
       guardDatabase(path, () => {
-        // The long part runs beside writers; the short rest holds them off, so that the log can begin anew.
-        database.pragma('wal_checkpoint(PASSIVE)');
-        database.pragma('wal_checkpoint(RESTART)');
+        // The long part runs beside writers. The short rest holds them off so that the log can begin anew: only
+        // where it has grown long, since writers wait for it.
+        const [moved] = database.pragma('wal_checkpoint(PASSIVE)') as { log: number }[];
+        if ((moved?.log ?? 0) >= longLogPages) database.pragma('wal_checkpoint(RESTART)');
       });
       return null;
     } finally {

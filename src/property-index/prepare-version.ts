@@ -3,7 +3,7 @@
  * spelling, under the key its source names, with the digest its source makes, in the shard it belongs to.
  */
 import { CodedError } from '../lib/coded-error.ts';
-import { sourceDigest } from '../property/digest.ts';
+import { hasComputedDigest, sourceDigest } from '../property/digest.ts';
 import { entityBytesMax, entityKey, joinEntity } from '../property/entity.ts';
 import { entityHash, shardOf } from '../property/placement.ts';
 import type { Property } from '../property/property.ts';
@@ -47,9 +47,7 @@ export function prepareIncoming(incoming: StoredVersion, target: PrepareTarget):
   if (property.modRevision !== incoming.revision) {
     return `its source has revision ${property.modRevision}, not ${incoming.revision}`;
   }
-  if (!sourceDigest(incoming.source, incoming.deleteTime).equals(incoming.digest)) {
-    return 'its digest is not that of its source and delete time';
-  }
+  if (!hasItsDigest(incoming)) return 'its digest is not that of its source and delete time';
   const prepared = prepareProperty(property, incoming.deleteTime, target, incoming);
   if (typeof prepared === 'string') return prepared;
   if (!prepared.key.equals(incoming.key)) {
@@ -58,6 +56,12 @@ export function prepareIncoming(incoming: StoredVersion, target: PrepareTarget):
   const unlike = target.spelling !== unlikeDecidedIn && prepared.source !== incoming.source;
   if (!unlike || spellProperty(property, unlikeDecidedIn) !== incoming.source) return prepared;
   return { ...prepared, tieDigest: incoming.digest };
+}
+
+function hasItsDigest(version: StoredVersion): boolean {
+  return (
+    hasComputedDigest(version) || sourceDigest(version.source, version.deleteTime).equals(version.digest)
+  );
 }
 
 /** Prepares a checked property; `spelled` saves a digest where a source and its digest are known. */
