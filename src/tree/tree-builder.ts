@@ -8,6 +8,9 @@ import { CodedError } from '../lib/coded-error.ts';
 import type { BuildOptions, BuildResult } from './build-tree.ts';
 import type { BuildRequest, BuildResponse } from './build-worker.ts';
 
+/** Heap for what a page leaves behind: a build holds its data in buffers, and more heap would only fill with garbage. */
+const youngGenerationMb = 8;
+
 export type BuilderOptions = Omit<BuildOptions, 'clock'>;
 
 interface Job {
@@ -51,7 +54,9 @@ export class TreeBuilder implements AsyncDisposable {
   #started(): Worker {
     if (this.#worker !== null) return this.#worker;
     // The worker has this file's extension: .ts in the sources, .js in the package.
-    const worker = new Worker(new URL(`./build-worker${import.meta.url.slice(-3)}`, import.meta.url));
+    const worker = new Worker(new URL(`./build-worker${import.meta.url.slice(-3)}`, import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
+    });
     worker.on('message', (response: BuildResponse) => this.#answered(response));
     worker.on('error', (error) => this.#ended(CodedError.from(error)));
     worker.on('exit', () => this.#ended(new CodedError('internal', 'the build thread ended')));
