@@ -140,15 +140,10 @@ describe('the rules themselves', () => {
     expect(fileComplaints('src/peer/generated/peer_pb.ts', 'x\n'.repeat(301))).toEqual([]);
   });
 
-  test.each([
-    'at /work/main',
-    'in /tmp/x',
-    'see issue #4',
-    'facts section 4.2',
-    'facts 4.2',
-    'order (W22)',
-    '// TODO later',
-  ])('see the foreign words in %j', (line) => {
-    expect(wordComplaints('a.ts', `fine\n${line}`)).toHaveLength(1);
-  });
+  test.each(['at /home/somebody/x', 'in /tmp/x', 'see issue #4', 'order (W22)', '// TODO later'])(
+    'see the foreign words in %j',
+    (line) => {
+      expect(wordComplaints('a.ts', `fine\n${line}`)).toHaveLength(1);
+    },
+  );
 });
