@@ -2,6 +2,7 @@
  * The files of a load. They are read twice, first to find every problem and then to write, so what can be read
  * only once (standard input, a pipe) is put into a temporary file first.
  */
+import { isErrno } from '../lib/errno.ts';
 import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -93,7 +94,7 @@ export class LoadInput implements AsyncDisposable {
 
 function readError(name: string, error: unknown, signal: AbortSignal): CodedError {
   if (signal.aborted) return CodedError.from(signal.reason);
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+  if (isErrno(error, 'ENOENT')) {
     return new CodedError(
       'not-found',
       `there is no file ${name}`,

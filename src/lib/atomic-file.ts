@@ -2,6 +2,7 @@
  * Files that appear whole or not at all: written under a temporary name in the same folder, fsynced, put in
  * place by rename or link, and the folder fsynced so that the name survives power loss too.
  */
+import { isErrno } from './errno.ts';
 import { crashPoint } from './crash-point.ts';
 import { randomBytes } from 'node:crypto';
 import { link, mkdir, open, rename, rm } from 'node:fs/promises';
@@ -49,7 +50,7 @@ export async function publishNewFile(temporary: string, path: string): Promise<b
     crashPoint('file:linked');
     return true;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return false;
+    if (isErrno(error, 'EEXIST')) return false;
     throw error;
   } finally {
     await rm(temporary, { force: true });

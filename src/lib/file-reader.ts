@@ -3,6 +3,7 @@
  * readable until it is disposed. Owns the descriptor; knows nothing of what the bytes mean. Every length is checked
  * against the file's size and a ceiling before memory is taken, so a damaged length cannot cost memory.
  */
+import { isErrno } from './errno.ts';
 import { open } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { CodedError } from './coded-error.ts';
@@ -100,7 +101,7 @@ async function openForReading(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+    if (isErrno(error, 'ENOENT')) {
       throw new CodedError('not-found', `there is no file ${path}`, { path }, { cause: error });
     }
     throw CodedError.from(error);

@@ -3,6 +3,7 @@
  * `tls_enabled`, `ca_cert_path`), so that one file serves both. Every problem of a file is told at once, with line
  * and field; a file that changed is read again, and one that changed for the worse leaves the nodes as they were.
  */
+import { isErrno } from '../lib/errno.ts';
 import { readFileSync, statSync } from 'node:fs';
 import { CodedError } from '../lib/coded-error.ts';
 import { parseYamlTree, type YamlTree } from '../lib/yaml-tree.ts';
@@ -185,7 +186,7 @@ export class NodesFile {
   }
 
   #coded(error: unknown): CodedError {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+    if (isErrno(error, 'ENOENT')) {
       return new CodedError(
         'not-found',
         `there is no nodes file ${this.path}`,

@@ -3,6 +3,7 @@
  * certificate is used by the next connection. Files that cannot be used while others were leave these in use,
  * and say so. Files are read synchronously: a few small ones, at a new connection, before its handshake.
  */
+import { isErrno } from '../lib/errno.ts';
 import { readFileSync, statSync } from 'node:fs';
 import { createSecureContext, type PeerCertificate } from 'node:tls';
 import { CodedError } from '../lib/coded-error.ts';
@@ -108,7 +109,7 @@ function fromFile<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') {
+    if (isErrno(error, 'ENOENT')) {
       throw new CodedError('not-found', `there is no file ${path}`, { path }, { cause: error });
     }
     throw CodedError.from(error);

@@ -14,7 +14,7 @@ import { propertyBytes } from '../property/protobuf-size.ts';
 import type { LoadRecord } from '../property/record.ts';
 import { IndexWriter, type WriteResult } from './index-writer.ts';
 import { prepareProperty } from './prepare-version.ts';
-import { createIndex, type ShardIdentity } from './schema.ts';
+import { checkIndexOfGroup, createIndex, type ShardIdentity } from './schema.ts';
 
 /** Rows of one transaction: an fsync is then a small part of its cost. */
 const batchRowsMax = 2_000;
@@ -144,19 +144,9 @@ export class BulkWriter implements AsyncDisposable {
     await createIndex(identity, settings);
     const writer = new IndexWriter(identity, { clock: this.#options.clock });
     this.#writers.set(name, writer);
-    checkTarget(writer, settings);
+    checkIndexOfGroup(writer.path, writer.target, settings);
     return writer;
   }
-}
-
-// The index says how it spells and is sharded; a settings file of another opinion belongs to other data.
-function checkTarget({ target, path }: IndexWriter, settings: GroupSettings): void {
-  if (target.shards === settings.shards && target.spelling === settings.spelling) return;
-  throw new CodedError(
-    'damaged-database',
-    `database ${path} is of ${target.shards} shards spelled ${target.spelling}, its group of ${settings.shards} spelled ${settings.spelling}`,
-    { path },
-  );
 }
 
 /** Runs of records that are all stamped or all not: the order stays, and a long run is one transaction. */

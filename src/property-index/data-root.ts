@@ -5,6 +5,7 @@
  *   <root>/data/<group>/shard-<n>/property.db       the property index of a shard
  *   <root>/trees/<group>/shard-<n>/…                derived: trees, owned by tree/
  */
+import { isErrno } from '../lib/errno.ts';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { makeDirectory, writeFileAtomic } from '../lib/atomic-file.ts';
@@ -183,7 +184,6 @@ export async function changeSlots(root: string, group: string, slots: number): P
 }
 
 function ignoreAbsent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-    return undefined;
+  if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
   throw error;
 }

@@ -166,3 +166,20 @@ function checkIdentity(
   if (row.spelling !== 'compact' && row.spelling !== 'spaced') throw damaged(`spelling ${row.spelling}`);
   return { shards: row.shards, spelling: row.spelling };
 }
+
+/**
+ * Throws `damaged-database` unless the index is sharded and spelled as its group is: a database put back from
+ * other data, or under another settings file, holds properties that are not this shard's.
+ */
+export function checkIndexOfGroup(
+  path: string,
+  index: Pick<GroupSettings, 'shards' | 'spelling'>,
+  settings: GroupSettings,
+): void {
+  if (index.shards === settings.shards && index.spelling === settings.spelling) return;
+  throw new CodedError(
+    'damaged-database',
+    `database ${path} is of ${index.shards} shards spelled ${index.spelling}, its group of ${settings.shards} spelled ${settings.spelling}`,
+    { path },
+  );
+}

@@ -7,7 +7,6 @@ import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted, yieldToEventLoop } from '../lib/event-loop.ts';
 import { crashPoint } from '../lib/crash-point.ts';
-import type { GroupSettings } from '../property/group-settings.ts';
 import { replacementsAllowed } from '../property/replacement-allowance.ts';
 import type { StoredVersion } from '../property/version.ts';
 import type { Checkpointer } from '../property-index/checkpointer.ts';
@@ -15,7 +14,7 @@ import { createGroup } from '../property-index/data-root.ts';
 import { IndexReader } from '../property-index/index-reader.ts';
 import { IndexWriter, type WriteResult } from '../property-index/index-writer.ts';
 import { type PreparedVersion, prepareIncoming } from '../property-index/prepare-version.ts';
-import { createIndex, type ShardIdentity } from '../property-index/schema.ts';
+import { checkIndexOfGroup, createIndex, type ShardIdentity } from '../property-index/schema.ts';
 import { type ApplyOptions, type ApplyResult, type ApplySession, applyBatchRowsMax } from './shard-copy.ts';
 
 export interface LocalApplyOptions extends ShardIdentity {
@@ -45,24 +44,13 @@ export async function openLocalApply(local: LocalApplyOptions, options: ApplyOpt
     checkpointsElsewhere: local.checkpointer !== undefined,
   });
   try {
-    checkIndex(writer, settings);
+    checkIndexOfGroup(writer.path, writer.target, settings);
     crashPoint('apply:opened');
     return new LocalApplySession(local, writer, replaceableCount(local, options));
   } catch (error) {
     writer.close();
     throw error;
   }
-}
-
-// The index says how it spells and is sharded; a settings file of another opinion belongs to other data.
-function checkIndex(writer: IndexWriter, settings: GroupSettings): void {
-  const { shards, spelling } = writer.target;
-  if (shards === settings.shards && spelling === settings.spelling) return;
-  throw new CodedError(
-    'damaged-database',
-    `database ${writer.path} is of ${shards} shards spelled ${spelling}, its group of ${settings.shards} spelled ${settings.spelling}`,
-    { path: writer.path },
-  );
 }
 
 function replaceableCount(local: ShardIdentity, options: ApplyOptions): number {

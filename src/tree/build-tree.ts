@@ -21,7 +21,7 @@ import type { GroupSettings } from '../property/group-settings.ts';
 import { sameWatermark } from '../property/watermark.ts';
 import { treeDirectory } from '../property-index/data-root.ts';
 import { FileLock } from '../property-index/file-lock.ts';
-import { createIndex, type ShardIdentity } from '../property-index/schema.ts';
+import { checkIndexOfGroup, createIndex, type ShardIdentity } from '../property-index/schema.ts';
 import { Snapshot } from '../property-index/snapshot.ts';
 import { respelledRows } from './respelled-rows.ts';
 import { SlotFiles } from './slot-files.ts';
@@ -77,7 +77,7 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
   // An emptied shard has no index: it is made anew, empty, and so is its tree.
   await createIndex(identity, options.settings);
   using snapshot = new Snapshot(identity);
-  checkSettings(snapshot, options.settings);
+  checkIndexOfGroup(snapshot.path, snapshot, options.settings);
   crashPoint('tree:pinned');
   await using newest = await directory.openNewest();
   if (newest !== null && options.force !== true && isCurrent(newest, snapshot, options.settings)) {
@@ -100,16 +100,6 @@ export async function buildTree(options: BuildOptions): Promise<BuildResult> {
   await directory.collect();
   crashPoint('tree:collected');
   return { outcome: 'built', reason: null, generation, root, leaves: snapshot.totals.leaves, setAside };
-}
-
-// A database put back from other data, or under another settings file, would make a tree of properties that are not this shard's.
-function checkSettings({ path, shards, spelling }: Snapshot, settings: GroupSettings): void {
-  if (shards === settings.shards && spelling === settings.spelling) return;
-  throw new CodedError(
-    'damaged-database',
-    `database ${path} is of ${shards} shards spelled ${spelling}, its group of ${settings.shards} spelled ${settings.spelling}`,
-    { path },
-  );
 }
 
 // Who waited finds the other's tree current, as a rule, and skips.

@@ -3,6 +3,7 @@
  * cleaning up what a crash left. Files are immutable, and a reader's descriptor is its pin: a
  * collected file stays readable until it is closed, whichever process collected it. Everything here can be lost: it is built again from the index.
  */
+import { isErrno } from '../lib/errno.ts';
 import { readdir, rename, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { fsyncDirectory, makeDirectory, publishFile, temporarySuffix } from '../lib/atomic-file.ts';
@@ -45,7 +46,7 @@ export class TreeDirectory {
 
   async #numbers(pattern: RegExp): Promise<bigint[]> {
     const names = await readdir(this.path).catch((error: unknown) => {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+      if (isErrno(error, 'ENOENT')) return [];
       throw CodedError.from(error);
     });
     const numbers = names.flatMap((name) => {
@@ -108,7 +109,7 @@ export class TreeDirectory {
       await rename(path, `${path}${damagedSuffix}`);
     } catch (error) {
       // Somebody else set it aside, or collected it.
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+      if (isErrno(error, 'ENOENT')) return;
       throw error;
     }
     await fsyncDirectory(this.path);
