@@ -1,11 +1,10 @@
 /** What the admin endpoint asks of the service behind it. Errors are coded; their codes decide the HTTP status. */
+import type { BuildOrder, RepairOrder } from './orders.ts';
 import type {
-  BuildOrder,
   ChangeResource,
   GroupResource,
   PeerResource,
   PropertyResource,
-  RepairOrder,
   RunResource,
   ShardResource,
   StatusResource,

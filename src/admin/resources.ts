@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { shardsMax } from '../property/group-settings.ts';
 
 const time = z.iso.datetime().nullable();
-const count = z.int().min(0);
+export const count = z.int().min(0);
 const int64 = z.string().regex(/^-?\d{1,19}$/);
 export const groupName = z.string().min(1).max(200);
 export const shardNumber = z
@@ -117,9 +117,9 @@ export const shardResource = z
     live: count.nullable(),
     writeSequence: int64.nullable(),
     tree: z
-      .object({ generation: int64, root: z.string(), leaves: count, builtAt: time, stale: z.boolean() })
+      .object({ generation: count, root: z.string(), leaves: count, builtAt: time, stale: z.boolean() })
       .nullable(),
-    generations: z.array(int64),
+    generations: z.array(count),
     agreement: z.object({
       state: z
         .enum(['equal', 'differs', 'unknown'])
@@ -205,35 +205,6 @@ export const propertyResource = z
   .meta({ id: 'Property' });
 
 export type PropertyResource = z.output<typeof propertyResource>;
-
-export const buildOrder = z.strictObject({
-  group: groupName.nullable().default(null).describe('Null for all groups.'),
-  shard: shardNumber.nullable().default(null).describe('Null for all shards.'),
-  force: z.boolean().default(false).describe('Build unchanged shards too.'),
-});
-
-export type BuildOrder = z.output<typeof buildOrder>;
-
-/** Peers of an order; a cluster has fewer. */
-const orderPeersMax = 1_000;
-
-export const repairOrder = z.strictObject({
-  group: groupName.nullable().default(null).describe('Null for all groups.'),
-  shard: shardNumber.nullable().default(null).describe('Null for all shards.'),
-  name: z.string().min(1).nullable().default(null).describe('Only properties of this name; needs `group`.'),
-  entity: z.string().min(1).nullable().default(null).describe('Only this one: GROUP/NAME/ID.'),
-  peers: z
-    .array(z.string().min(1))
-    .min(1)
-    .max(orderPeersMax)
-    .nullable()
-    .default(null)
-    .describe('Names or places of the peers that take part beside this replica; null for all.'),
-  dryRun: z.boolean().default(false).describe('Say what would change, and change nothing.'),
-  confirm: count.nullable().default(null).describe('Allow up to this many live properties to be replaced.'),
-});
-
-export type RepairOrder = z.output<typeof repairOrder>;
 
 export const problemResource = z
   .object({

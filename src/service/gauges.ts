@@ -42,7 +42,7 @@ function refreshShards({ shards, startedAt }: StatusResource, { metrics, nowMs }
     [metrics.shardLive, ({ live }) => live],
     [metrics.shardWrites, ({ writeSequence }) => (writeSequence === null ? null : Number(writeSequence))],
     [metrics.treeLeaves, ({ tree }) => tree?.leaves ?? null],
-    [metrics.treeGeneration, ({ tree }) => (tree === null ? null : Number(tree.generation))],
+    [metrics.treeGeneration, ({ tree }) => tree?.generation ?? null],
     [metrics.treeAge, ({ tree }) => secondsSince(tree?.builtAt ?? null, nowMs)],
     [metrics.treeStale, ({ tree }) => (tree === null ? null : Number(tree.stale))],
     [metrics.agreement, ({ agreement }) => ({ equal: 1, differs: 0, unknown: -1 })[agreement.state]],

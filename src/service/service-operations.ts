@@ -6,13 +6,12 @@ import type {
   RequestEvent,
   RunFilter,
 } from '../admin/operations.ts';
+import type { BuildOrder, RepairOrder } from '../admin/orders.ts';
 import type {
-  BuildOrder,
   ChangeResource,
   GroupResource,
   PeerResource,
   PropertyResource,
-  RepairOrder,
   RunResource,
   ShardResource,
   StatusResource,
@@ -20,18 +19,19 @@ import type {
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
-import { splitEntity } from '../property/entity.ts';
 import { Agreements, visitedAgreement } from './agreement.ts';
 import { type Clusters, isCluster } from './clusters.ts';
 import type { Events } from './events.ts';
 import { refreshGauges } from './gauges.ts';
 import type { History } from './history.ts';
+import { orderedGroup } from './ordered-group.ts';
 import type { PeerWatch } from './peer-watch.ts';
 import type { PropertyReads } from './property-reads.ts';
 import type { Runs } from './runs.ts';
 import type { ScheduleLoop } from './schedule-loop.ts';
 import { isoTime, shardResourceOf } from './shard-resources.ts';
 import type { ShardWatch } from './shard-watch.ts';
+import { warningsOf } from './warnings.ts';
 
 export interface OperationsParts {
   readonly name: string;
@@ -161,15 +161,8 @@ export class ServiceOperations implements Operations {
   }
 
   async startRepair(order: RepairOrder, idempotency: Idempotency | null): Promise<RunResource> {
-    const entity = order.entity === null ? null : splitEntity(order.entity);
-    const { group: named, shard, name } = order;
-    if (entity !== null && named !== null && named !== entity.group) {
-      throw badOrder('entity', order.entity, `it is not of group ${named}`);
-    }
-    const group = named ?? entity?.group ?? null;
-    if (group === null && (name !== null || shard !== null))
-      throw badOrder('group', null, 'a name or shard needs a group');
-    this.#checkPlace(group, shard);
+    const group = orderedGroup(order);
+    this.#checkPlace(group, order.shard);
     return this.#parts.runs.add({ kind: 'repair', trigger: 'operator', ...order, group }, idempotency);
   }
 
@@ -237,28 +230,4 @@ export class ServiceOperations implements Operations {
   onRequest(event: RequestEvent): void {
     this.#parts.events.requested(event);
   }
-}
-
-function warningsOf(
-  shards: readonly ShardResource[],
-  peers: readonly PeerResource[],
-  late: number,
-): string[] {
-  const warnings: string[] = [];
-  for (const { group, shard, error } of shards)
-    if (error !== null) warnings.push(`${group}/${shard}: ${error.message}`);
-  for (const { place, reachable, error } of peers) {
-    if (reachable === false) warnings.push(`${place} cannot be reached: ${error?.message ?? ''}`);
-  }
-  const differing = shards.filter(({ agreement }) => agreement.state === 'differs').length;
-  if (differing > 0)
-    warnings.push(`the trees of the replicas differ in ${differing} ${differing === 1 ? 'shard' : 'shards'}`);
-  if (late > 0) warnings.push(`${late} ${late === 1 ? 'shard' : 'shards'} will be visited too late`);
-  const own = shards.some(({ group }) => !isCluster(group));
-  if (own && peers.length === 0) warnings.push('there is no peer to compare with; a nodes file lists them');
-  return warnings;
-}
-
-function badOrder(field: string, value: unknown, message: string): CodedError {
-  return new CodedError('bad-argument', `${field}: ${message}`, { field, value });
 }

@@ -1,37 +1,15 @@
 /** Every option there is, with its meaning; config/tallystick.yaml is written from it. */
 import { hostname } from 'node:os';
 import { z } from 'zod';
-import { parseDuration } from '../lib/duration.ts';
 import { logLevels } from '../lib/log.ts';
 import { shardsMax } from '../property/group-settings.ts';
-import { isTimeZone, parseCron } from '../schedule/cron.ts';
-import { parseAddress } from './address.ts';
+import { isTimeZone } from '../schedule/cron.ts';
 import { clusterSettings } from './cluster-settings.ts';
-import type { OptionNotes } from './options.ts';
-
-/** Ceiling of lists in the settings: a longer one is a mistake. */
-const listMax = 10_000;
+import { buildSettings, roundSettings } from './schedule-settings.ts';
+import { address, cron, duration, listMax, note, path, reload } from './setting-values.ts';
 
 /** Shortest token: 16 random characters cannot be guessed over a network. */
 export const tokenCharactersMin = 16;
-
-const note = (
-  description: string,
-  notes: Omit<OptionNotes, 'description'> = {},
-): OptionNotes & Record<string, unknown> => ({
-  description,
-  ...notes,
-});
-const reload = { reload: true } as const;
-
-const address = () => z.string().transform((text, context) => checked(text, context, parseAddress));
-const duration = () => z.string().transform((text, context) => checked(text, context, parseDuration));
-const cron = () =>
-  z.string().superRefine((text, context) => {
-    const parsed = parseCron(text);
-    if (typeof parsed === 'string') context.addIssue({ code: 'custom', message: parsed, input: text });
-  });
-const path = () => z.string().min(1);
 
 const tls = (who: string) =>
   z.strictObject({
@@ -112,58 +90,6 @@ const admin = z.strictObject({
   tls: tls('callers').omit({ allow: true }).nullable().default(null),
 });
 
-const build = z.strictObject({
-  cron: cron().default('@every 1h').meta(note('When trees of shards that changed are built.', reload)),
-  quickDelay: duration()
-    .prefault('10m')
-    .meta(note('How long after the first write a tree is built without waiting for the cron.', reload)),
-  pollInterval: duration()
-    .prefault('10s')
-    .meta(note('How often indexes are asked whether they were written to, also by other processes.', reload)),
-  halfInterval: z
-    .boolean()
-    .default(false)
-    .meta(
-      note(
-        'No quick build in the second half of the time between two firings of the cron, as BanyanDB has it.',
-        reload,
-      ),
-    ),
-});
-
-const round = z.strictObject({
-  mode: z
-    .enum(['repair', 'audit', 'off'])
-    .default('repair')
-    .meta(note('What a round does: repair mends, audit only says what differs, off runs none.', reload)),
-  cron: cron().default('@every 10m').meta(note('When rounds begin.', reload)),
-  jitter: duration()
-    .prefault('30s')
-    .meta(note('A round begins up to this much later, differently at each replica.', reload)),
-  shardsPerFiring: z
-    .int()
-    .min(1)
-    .nullable()
-    .default(null)
-    .meta(
-      note('Shards visited per firing of the cron, those visited longest ago first; all without it.', {
-        example: 8,
-        ...reload,
-      }),
-    ),
-  deadline: duration()
-    .prefault('24h')
-    .meta(note('Every shard is visited at least this often; a forecast says where that will fail.', reload)),
-  deadlines: z
-    .array(z.strictObject({ group: z.string().min(1), deadline: duration() }))
-    .max(listMax)
-    .default([])
-    .meta(note('Other deadlines, by group.', { example: [{ group: 'sw', deadline: '1h' }], ...reload })),
-  timeout: duration()
-    .prefault('1h')
-    .meta(note('A visit that takes longer is cancelled; the next one continues it.', reload)),
-});
-
 export const settingsSchema = z
   .strictObject({
     name: z
@@ -207,8 +133,8 @@ export const settingsSchema = z
         ),
       ),
     admin: admin.prefault({}),
-    build: build.prefault({}),
-    round: round.prefault({}),
+    build: buildSettings.prefault({}),
+    round: roundSettings.prefault({}),
     banyandb: z
       .array(clusterSettings)
       .max(100)
@@ -273,14 +199,3 @@ export const settingsSchema = z
   });
 
 export type Settings = z.output<typeof settingsSchema>;
-
-function checked<Value>(
-  text: string,
-  context: z.RefinementCtx,
-  parse: (text: string) => Value | string,
-): Value {
-  const value = parse(text);
-  if (typeof value !== 'string') return value;
-  context.addIssue({ code: 'custom', message: value, input: text });
-  return z.NEVER;
-}

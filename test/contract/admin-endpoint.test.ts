@@ -83,7 +83,8 @@ describe('looks', () => {
       shard: 0,
       leaves: 4,
       live: 4,
-      tree: { generation: '1', leaves: 4, stale: false },
+      tree: { generation: 1, leaves: 4, stale: false },
+      generations: [1],
     });
     expect(body).toMatchObject({ buildWaits: 'unchanged', roundWaits: 'off', nextRoundAt: null });
     expect((await one.get('/v1/shards')).body.shards).toHaveLength(1);

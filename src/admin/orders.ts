@@ -1,0 +1,32 @@
+/** What the admin endpoint takes: orders for builds and repairs, as schemas. */
+import { z } from 'zod';
+import { count, groupName, shardNumber } from './resources.ts';
+
+export const buildOrder = z.strictObject({
+  group: groupName.nullable().default(null).describe('Null for all groups.'),
+  shard: shardNumber.nullable().default(null).describe('Null for all shards.'),
+  force: z.boolean().default(false).describe('Build unchanged shards too.'),
+});
+
+export type BuildOrder = z.output<typeof buildOrder>;
+
+/** Peers of an order; a cluster has fewer. */
+const orderPeersMax = 1_000;
+
+export const repairOrder = z.strictObject({
+  group: groupName.nullable().default(null).describe('Null for all groups.'),
+  shard: shardNumber.nullable().default(null).describe('Null for all shards.'),
+  name: z.string().min(1).nullable().default(null).describe('Only properties of this name; needs `group`.'),
+  entity: z.string().min(1).nullable().default(null).describe('Only this one: GROUP/NAME/ID.'),
+  peers: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(orderPeersMax)
+    .nullable()
+    .default(null)
+    .describe('Names or places of the peers that take part beside this replica; null for all.'),
+  dryRun: z.boolean().default(false).describe('Say what would change, and change nothing.'),
+  confirm: count.nullable().default(null).describe('Allow up to this many live properties to be replaced.'),
+});
+
+export type RepairOrder = z.output<typeof repairOrder>;
