@@ -10,6 +10,7 @@ import { findDuplicateMembers } from './duplicate-members.ts';
 import type { LoadRecord } from './record.ts';
 import { type RecordProblem, shortenText } from './record-problem.ts';
 import { validateRecord } from './validate-record.ts';
+import { withWrittenNumbers } from './written-numbers.ts';
 
 /** A problem with its place: `line` counts from 1 and is where the record begins. */
 export interface FileProblem extends RecordProblem {
@@ -126,7 +127,7 @@ function* recordOf(file: string, text: RecordText): Generator<RecordLine> {
     return;
   }
   const validated = validateRecord(parsed);
-  const problems = 'problems' in validated ? [...validated.problems] : [];
+  const problems = 'problems' in validated ? [...withWrittenNumbers(validated.problems, json)] : [];
   // JSON that is written back the same cannot hold a member twice. Only records of good form are written
   // back: they are never nested deeply.
   if (!('record' in validated) || JSON.stringify(parsed) !== json) {
