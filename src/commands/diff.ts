@@ -22,8 +22,8 @@ async function runDiff(
   names: string[],
   options: DiffCommandOptions,
 ): Promise<ExitCode> {
-  if (new Set(names).size < 2 || new Set(names).size < names.length) {
-    throw new CodedError('bad-argument', 'diff takes at least two different places', {
+  if (names.length < 2) {
+    throw new CodedError('bad-argument', 'diff takes at least two places', {
       field: 'places',
       value: names,
     });

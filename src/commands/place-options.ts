@@ -7,7 +7,7 @@ import type { Member } from '../round/member.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
 import { type Command, type CommandContext, wholeNumber } from './command.ts';
 import { addNodeOptions, AddressOpener, type NodeOptions } from './node-options.ts';
-import { openPlace } from './places.ts';
+import { checkDistinct, openPlace } from './places.ts';
 
 export interface PlaceOptions extends NodeOptions {
   readonly shard?: number;
@@ -39,13 +39,14 @@ export function tlsOf({ tlsCa, tlsCert, tlsKey }: PlaceOptions): TlsFiles | unde
   });
 }
 
-/** Runs `work` over the named places and closes them; damaged trees found on the way are told on stderr. */
+/** Runs `work` over the named places, which must differ, and closes them; damaged trees found on the way are told on stderr. */
 export async function withPlaces<Result>(
   { out, clock }: CommandContext,
   names: readonly string[],
   options: PlaceOptions,
   work: (places: readonly Member[], addresses: AddressOpener) => Promise<Result>,
 ): Promise<Result> {
+  await checkDistinct(names);
   await using builder = new TreeBuilder();
   await using checkpointer = new Checkpointer((path, error) =>
     out.talk(`warning: the log of ${path} could not be moved yet: ${error.message}`),

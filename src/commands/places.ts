@@ -1,5 +1,5 @@
 /** What a PLACE on the command line is: a data root, a tree file of ours, a BanyanDB tree file, or HOST:PORT. */
-import { open, stat } from 'node:fs/promises';
+import { open, realpath, stat } from 'node:fs/promises';
 import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
@@ -26,6 +26,26 @@ export interface OpenOptions {
   readonly onDamage?: OnDamage | undefined;
   /** Opens HOST:PORT. */
   readonly openAddress: (name: string) => Member;
+}
+
+/**
+ * Throws `bad-argument` where two names are of one place, also by another way there: a place that is compared with
+ * itself would be called equal.
+ */
+export async function checkDistinct(names: readonly string[]): Promise<void> {
+  const ways = new Map<string, string>();
+  for (const name of names) {
+    const place = await realpath(name).catch(() => name);
+    const before = ways.get(place);
+    if (before !== undefined) {
+      const both = before === name ? name : `${before} and ${name}`;
+      throw new CodedError('bad-argument', `a place is named twice: ${both}`, {
+        field: 'places',
+        value: name,
+      });
+    }
+    ways.set(place, name);
+  }
 }
 
 /** Finds out what a place is. Throws `not-found`, `bad-argument`, `damaged-file`. */

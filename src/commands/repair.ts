@@ -34,8 +34,8 @@ async function runRepair(
   names: string[],
   options: RepairCommandOptions,
 ): Promise<ExitCode> {
-  if (new Set(names).size < 2 || new Set(names).size < names.length) {
-    throw new CodedError('bad-argument', 'repair takes at least two different places', {
+  if (names.length < 2) {
+    throw new CodedError('bad-argument', 'repair takes at least two places', {
       field: 'places',
       value: names,
     });
