@@ -1,6 +1,6 @@
 /**
  * A pinned, unchanging view of a property index: a read transaction on a connection of its own, so writers
- * go on meanwhile. It pins the write-ahead log, so it should live no longer than a tree build.
+ * go on meanwhile. It pins the write-ahead log, so whoever opens it closes it as soon as all is read.
  */
 import { assert } from '../lib/assert.ts';
 import type { Spelling } from '../property/source-json.ts';

@@ -34,6 +34,9 @@ import { composeTree } from './tree-writer.ts';
 const buildWaitMs = 10 * 60_000;
 const buildPollMs = 50;
 
+/** How long a snapshot may pin the write-ahead log, which grows with every write meanwhile; 10 million leaves take a minute. */
+export const snapshotLifeMsMax = 30 * 60_000;
+
 export interface BuildOptions {
   readonly identity: ShardIdentity;
   readonly settings: GroupSettings;
@@ -156,9 +159,12 @@ export interface WriteTreeOptions extends BuildOptions {
   readonly path: string;
 }
 
-/** Writes a tree of a snapshot, in the spelling of the settings, durable when this returns. Returns its root digest. */
+/**
+ * Writes a tree of a snapshot, in the spelling of the settings, durable when this returns. Returns its root digest.
+ * Closes the snapshot as soon as all leaves are read; throws `timeout` when that takes more than 30 minutes.
+ */
 export async function writeTree(snapshot: Snapshot, options: WriteTreeOptions): Promise<Buffer> {
-  const { identity, settings, signal, onProgress } = options;
+  const { identity, settings, clock, signal, onProgress } = options;
   const { leaves, live, watermark } = snapshot.totals;
   const scratch = temporaryPath(options.path);
   await makeDirectory(scratch);
@@ -169,12 +175,15 @@ export async function writeTree(snapshot: Snapshot, options: WriteTreeOptions): 
         ? snapshot.leafRows()
         : respelledRows(snapshot, settings.spelling);
     let done = 0;
+    const deadline = clock.monotonicMs() + snapshotLifeMsMax;
     for (const packed of pages) {
       done += slotFiles.add(packed);
       onProgress?.({ phase: 'reading', done, total: leaves });
       crashPoint('tree:page');
       await yieldToEventLoop(signal);
+      if (clock.monotonicMs() > deadline) throw snapshotTooOld(snapshot.path, done, leaves);
     }
+    snapshot.close();
     if (done !== leaves) {
       throw new CodedError(
         'damaged-database',
@@ -193,7 +202,7 @@ export async function writeTree(snapshot: Snapshot, options: WriteTreeOptions): 
       spelling: settings.spelling,
       generation: options.generation,
       watermark,
-      builtAtMs: options.clock.nowMs(),
+      builtAtMs: clock.nowMs(),
     };
     let composed = 0;
     const onSlot = (slot: number) => {
@@ -216,4 +225,13 @@ export async function writeTree(snapshot: Snapshot, options: WriteTreeOptions): 
     slotFiles.close();
     rmSync(scratch, { recursive: true, force: true });
   }
+}
+
+function snapshotTooOld(path: string, done: number, leaves: number): CodedError {
+  const minutes = snapshotLifeMsMax / 60_000;
+  return new CodedError(
+    'timeout',
+    `reading ${path} took more than ${minutes} minutes: ${done} of ${leaves} leaves were read`,
+    { path, done, leaves },
+  );
 }

@@ -1,5 +1,5 @@
 /** The verbs over replicas: `build`, `inspect`, `diff`, `repair`: what scripts rely on, and how they refuse. */
-import { existsSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { goldenRoot } from '../../support/golden.ts';
@@ -289,17 +289,4 @@ test.each([['diff'], ['repair']])('%s refuses places that cannot be compared', a
   expect(await code(one, other, '--shard', '9')).toBe('not-found');
   const letter = writeRecords(folder, 'letter.txt', ['hello']);
   expect(await code(one, letter)).toBe(verb === 'diff' ? 'damaged-file' : 'read-only');
-});
-
-test('a place that is named twice, also by another way there, is refused: it would be equal to itself', async () => {
-  const [one, two] = await drifted();
-  const link = join(folder, 'link');
-  symlinkSync(one, link);
-  for (const verb of ['diff', 'repair', 'audit', 'round']) {
-    for (const again of [one, `${one}/`, link]) {
-      const { code, last } = await runCli([verb, one, two, again, '--json']);
-      expect(code).toBe(2);
-      expect(last.error).toMatchObject({ code: 'bad-argument', field: 'places', value: again });
-    }
-  }
 });

@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import { describe, expect, test } from 'vitest';
 import { openBanyandbTree } from '../../../src/banyandb/tree-file-view.ts';
-import { setCrashHook } from '../../../src/lib/crash-point.ts';
 import type { GroupSettings } from '../../../src/property/group-settings.ts';
 import type { Spelling } from '../../../src/property/source-json.ts';
 import { compareVersions, type StoredVersion } from '../../../src/property/version.ts';
@@ -249,22 +248,6 @@ describe('a build', () => {
     database.close();
     await expect(build(fixture)).rejects.toMatchObject({ code: 'damaged-database' });
     expect(await readdir(directoryOf(fixture).path)).toEqual(['build.lock']);
-  });
-
-  test('is of one moment, whatever is written while it reads', async () => {
-    await using fixture = await ShardFixture.create();
-    const versions = Array.from({ length: 4_200 }, (_, id) => makeVersion({ id: String(id), revision: 1n }));
-    await fixture.apply(versions);
-    const writes: Promise<unknown>[] = [];
-    setCrashHook((name) => {
-      // Into the last page, before it is read.
-      if (name === 'tree:page') writes.push(fixture.apply([makeVersion({ id: '999', revision: 2n })]));
-    });
-    const result = await build(fixture).finally(() => setCrashHook(null));
-    await Promise.all(writes);
-    expect(writes.length).toBeGreaterThan(1);
-    expect(rootOf(result)).toBe(naiveTree(versions, 'g', 32).root);
-    expect(rootOf(await build(fixture))).not.toBe(rootOf(result));
   });
 
   test('tells its progress', async () => {
