@@ -2,6 +2,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { PeerConnection } from '../peer/peer-connection.ts';
+import type { OpenTransport } from '../peer/peer-transport.ts';
 import type { TlsFiles } from '../peer/tls.ts';
 import { NodeQueryService } from './generated/banyandb/database/v1/database_pb.ts';
 import {
@@ -19,6 +20,8 @@ export interface BanyandbNodeOptions {
   readonly tls?: TlsFiles | undefined;
   readonly limits?: Partial<NodeLimits> | undefined;
   readonly deadlines?: Partial<NodeDeadlines> | undefined;
+  /** How its calls travel; HTTP/2 by default. */
+  readonly openTransport?: OpenTransport | undefined;
 }
 
 /** How a node's shards are reached. */
@@ -61,8 +64,8 @@ export class BanyandbNode implements Disposable {
   }
 
   async #askRepairAddress(signal: AbortSignal | undefined): Promise<string> {
-    const { place, clock, tls } = this.#options;
-    using connection = new PeerConnection({ place, clock, ...(tls && { tls }) });
+    const { place, clock, tls, openTransport } = this.#options;
+    using connection = new PeerConnection({ place, clock, openTransport, ...(tls && { tls }) });
     const nodes = connection.client(NodeQueryService);
     const { node } = await connection.ask((options) => nodes.getCurrentNode({}, options), {
       step: 'asking a node what it is',
@@ -80,8 +83,9 @@ export class BanyandbNode implements Disposable {
 
   // Errors name the node as the user does, whichever of its addresses they come from.
   #connect(address: string): PeerConnection {
-    const { place, clock, tls } = this.#options;
+    const { place, clock, tls, openTransport } = this.#options;
     const { acceptBytesMax } = this.limits;
-    return new PeerConnection({ place, address, clock, limits: { acceptBytesMax }, ...(tls && { tls }) });
+    const limits = { acceptBytesMax };
+    return new PeerConnection({ place, address, clock, limits, openTransport, ...(tls && { tls }) });
   }
 }

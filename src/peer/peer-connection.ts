@@ -3,14 +3,13 @@
  * by all calls. Gives every call its ceilings, its deadline and errors that name the peer.
  */
 import type { DescService } from '@bufbuild/protobuf';
-import { type CallOptions, type Client, createClient, type Transport } from '@connectrpc/connect';
-import { compressionGzip, createGrpcTransport } from '@connectrpc/connect-node';
+import { type CallOptions, type Client, createClient } from '@connectrpc/connect';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { Health } from './generated/grpc/health/v1/health_pb.ts';
 import { ShardService } from './generated/tallystick/v1/shard_pb.ts';
-import { PeerSessions } from './peer-sessions.ts';
+import { openHttp2, type OpenTransport, type PeerTransport } from './peer-transport.ts';
 import type { TlsFiles } from './tls.ts';
 import { fromWireError } from './wire-error.ts';
 import {
@@ -36,6 +35,8 @@ export interface PeerConnectionOptions {
   readonly deadlines?: Partial<WireDeadlines>;
   /** Send compressed messages; off by default. */
   readonly compression?: boolean;
+  /** How its calls travel; HTTP/2 by default. */
+  readonly openTransport?: OpenTransport | undefined;
 }
 
 export interface StreamStep {
@@ -53,35 +54,25 @@ export class PeerConnection implements Disposable {
   readonly deadlines: WireDeadlines;
   readonly shards: Client<typeof ShardService>;
   readonly health: Client<typeof Health>;
-  readonly #sessions: PeerSessions;
-  readonly #transport: Transport;
+  readonly #transport: PeerTransport;
   readonly #headers: Record<string, string>;
 
   constructor(options: PeerConnectionOptions) {
     const { place, address = place, clock, tls, runId, compression = false } = options;
+    const { openTransport = openHttp2 } = options;
     this.place = place;
     this.clock = clock;
     this.limits = { ...defaultWireLimits, ...options.limits };
     this.deadlines = { ...defaultWireDeadlines, ...options.deadlines };
     this.#headers = runId === undefined ? {} : { [runIdHeader]: runId };
-    const baseUrl = urlOf(address, tls !== undefined);
-    this.#sessions = new PeerSessions(baseUrl, tls);
-    this.#transport = createGrpcTransport({
-      baseUrl,
-      sessionManager: this.#sessions,
-      readMaxBytes: this.limits.acceptBytesMax,
-      writeMaxBytes: this.limits.sendBytesMax,
-      acceptCompression: compression ? [compressionGzip] : [],
-      ...(compression && { sendCompression: compressionGzip }),
-      binaryOptions: { readUnknownFields: false },
-    });
+    this.#transport = openTransport({ address, tls, limits: this.limits, compression });
     this.shards = this.client(ShardService);
     this.health = this.client(Health);
   }
 
   /** Calls of another service that the peer has. */
   client<Service extends DescService>(service: Service): Client<Service> {
-    return createClient(service, this.#transport);
+    return createClient(service, this.#transport.calls);
   }
 
   /** One question, one answer. */
@@ -147,7 +138,7 @@ export class PeerConnection implements Disposable {
     if (signal?.aborted) return CodedError.from(signal.reason);
     const coded = fromWireError(error, this.place);
     // A connection over which nothing comes any more may be dead without knowing; the next call opens another.
-    if (coded.code === 'timeout') this.#sessions.renew();
+    if (coded.code === 'timeout') this.#transport.renew();
     return coded;
   }
 
@@ -158,18 +149,6 @@ export class PeerConnection implements Disposable {
 
   /** Breaks off all calls and closes the connection. */
   [Symbol.dispose](): void {
-    this.#sessions.close();
+    this.#transport[Symbol.dispose]();
   }
-}
-
-/** HOST:PORT as a URL; throws `bad-argument`. */
-function urlOf(place: string, encrypted: boolean): string {
-  const url = `${encrypted ? 'https' : 'http'}://${place}`;
-  if (!/^(\[[\da-f:.%]+\]|[^\s:/?#[\]@]+):\d{1,5}$/i.test(place) || !URL.canParse(url)) {
-    throw new CodedError('bad-argument', `a peer is HOST:PORT, not ${JSON.stringify(place)}`, {
-      field: 'place',
-      value: place,
-    });
-  }
-  return new URL(url).origin;
 }
