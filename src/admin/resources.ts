@@ -98,7 +98,7 @@ export const changeResource = z
     shard: z.int(),
     entity: z.string(),
     place: z.string(),
-    result: z.enum(['planned', 'changed', 'kept', 'failed']),
+    result: z.enum(['planned', 'changed', 'kept', 'held back', 'failed']),
     before: version.nullable(),
     after: version.nullable(),
     reason: z.string(),

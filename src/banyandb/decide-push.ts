@@ -5,16 +5,18 @@
  */
 import { sourceDigest } from '../property/digest.ts';
 import type { Property } from '../property/property.ts';
-import { spellProperty } from '../property/source-json.ts';
+import { parseSource, spellProperty } from '../property/source-json.ts';
 import { compareVersions } from '../property/version.ts';
+import { prepareIncoming, type PrepareTarget } from '../property-index/prepare-version.ts';
 import type { StoredVersion } from '../shard-copy/shard-copy.ts';
+import { whyNodeCannotTake } from './node-property.ts';
 import { nodeSpelling } from './node-version.ts';
 
 export type PushDecision =
   /** `settle`: a tombstone meets a live copy, and the node keeps two documents of it unless it is settled. */
   | { readonly push: 'push'; readonly settle: boolean; readonly replacesLive: boolean }
   | { readonly push: 'kept' }
-  | { readonly push: 'refused'; readonly reason: string };
+  | { readonly push: 'hold back'; readonly reason: string };
 
 export interface PushRules {
   /** Live versions of lesser revisions are not brought to a node that lacks the entity; null to bring all. */
@@ -25,6 +27,18 @@ export interface PushRules {
 export interface Candidate {
   readonly property: Property;
   readonly version: StoredVersion;
+}
+
+/** The version as it may be pushed, or why it is no sound version, or nothing that a node can take. */
+export function checkCandidate(
+  version: StoredVersion,
+  target: PrepareTarget,
+): Candidate | { readonly unsound: string } | { readonly heldBack: string } {
+  const prepared = prepareIncoming(version, target);
+  if (typeof prepared === 'string') return { unsound: prepared };
+  const property = parseSource(version.source);
+  const reason = whyNodeCannotTake(property);
+  return reason === null ? candidateOf(property, version) : { heldBack: reason };
 }
 
 /** The version with its source and digest as {@link nodeSpelling} has them. */
@@ -46,15 +60,15 @@ export function decidePush(
       return { push: 'push', settle: false, replacesLive: false };
     }
     const reason =
-      'held back: it is live, older than the cluster keeps deletes, and absent here, so it may have been deleted ' +
+      'it is live, older than the cluster keeps deletes, and absent here, so it may have been deleted ' +
       'and its tombstone swept; --bring-old brings it all the same';
-    return { push: 'refused', reason };
+    return { push: 'hold back', reason };
   }
   if (compareVersions(own, version) >= 0) return { push: 'kept' };
   if (own.revision === revision && own.deleteTime === deleteTime) {
     const reason =
-      'held back: other content at the same revision and delete time, which no push mends; write it anew through the cluster';
-    return { push: 'refused', reason };
+      'other content at the same revision and delete time, which no push mends; write it anew through the cluster';
+    return { push: 'hold back', reason };
   }
   const live = own.deleteTime === 0n;
   return { push: 'push', settle: live && own.revision === revision, replacesLive: live };

@@ -7,12 +7,10 @@ import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { replacementsAllowed } from '../property/replacement-allowance.ts';
 import { joinEntity } from '../property/entity.ts';
-import { parseSource } from '../property/source-json.ts';
-import { prepareIncoming, type PrepareTarget } from '../property-index/prepare-version.ts';
+import type { PrepareTarget } from '../property-index/prepare-version.ts';
 import type { ApplyOptions, ApplyResult, ApplySession, StoredVersion } from '../shard-copy/shard-copy.ts';
-import { type Candidate, candidateOf, decidePush, type PushRules } from './decide-push.ts';
+import { type Candidate, checkCandidate, decidePush, type PushRules } from './decide-push.ts';
 import { fetchValues } from './fetch-values.ts';
-import { whyNodeCannotTake } from './node-property.ts';
 import type { NodeTree } from './node-tree.ts';
 import { nodeSpelling } from './node-version.ts';
 import type { PushPace } from './push-pace.ts';
@@ -95,15 +93,12 @@ export class NodeApplySession implements ApplySession {
 
   /** Refuses what is no sound version, or nothing that the node can take. */
   #check(version: StoredVersion): Pending {
-    const prepared = prepareIncoming(version, this.#target);
-    if (typeof prepared === 'string') {
-      return { candidate: unreadable(version), result: { result: 'refused', reason: prepared } };
-    }
-    const property = parseSource(version.source);
-    const reason = whyNodeCannotTake(property);
-    const result: ApplyResult | null =
-      reason === null ? null : { result: 'refused', reason: `held back: ${reason}` };
-    return { candidate: candidateOf(property, version), result };
+    const checked = checkCandidate(version, this.#target);
+    if ('property' in checked) return { candidate: checked, result: null };
+    const candidate = unreadable(version);
+    return 'unsound' in checked
+      ? { candidate, result: { result: 'refused', reason: checked.unsound } }
+      : { candidate, result: { result: 'refused', reason: checked.heldBack, heldBack: true } };
   }
 
   async #applyTogether(pending: readonly Pending[], signal: AbortSignal | undefined): Promise<void> {
@@ -122,7 +117,8 @@ export class NodeApplySession implements ApplySession {
       const decided = decidePush(own, one.candidate, rules);
       if (own !== null && decided.push !== 'push') has = joinEntity(one.candidate.property);
       if (decided.push === 'kept') one.result = { result: 'kept' };
-      else if (decided.push === 'refused') one.result = { result: 'refused', reason: decided.reason };
+      else if (decided.push === 'hold back')
+        one.result = { result: 'refused', reason: decided.reason, heldBack: true };
       else if (decided.replacesLive && this.#replaced >= this.#replaceable) one.result = this.#withheld();
       else {
         if (decided.replacesLive) this.#replaced++;

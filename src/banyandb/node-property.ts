@@ -51,7 +51,9 @@ export function whyNodeCannotTake(property: Property): string | null {
     return 'its name holds a slash, so that the node cannot find it; give it another name';
   }
   const bytes = propertyBytes(property);
-  if (bytes > propertyBytesMax) return `it has ${bytes} bytes; the ceiling is ${propertyBytesMax}`;
+  if (bytes > propertyBytesMax) {
+    return `it has ${bytes} bytes, the ceiling is ${propertyBytesMax}; write it anew in parts`;
+  }
   for (const { key, value } of property.tags) {
     const tag = JSON.stringify(key);
     if (value === null || value.kind === 'empty') {

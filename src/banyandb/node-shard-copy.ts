@@ -11,13 +11,16 @@ import type {
   Fetched,
   ShardCopy,
   ShardView,
+  StoredVersion,
   ViewOptions,
 } from '../shard-copy/shard-copy.ts';
 import type { BanyandbNode } from './banyandb-node.ts';
+import { checkCandidate, decidePush } from './decide-push.ts';
 import { fetchValues } from './fetch-values.ts';
 import { NodeApplySession } from './node-apply.ts';
 import { defaultDeleteExpiryMs, defaultPushesPerSecond } from './node-limits.ts';
 import type { NodeTree } from './node-tree.ts';
+import { nodeSpelling } from './node-version.ts';
 import { NodeView, type NodeViewPlace } from './node-view.ts';
 import { PushPace } from './push-pace.ts';
 import type { NodePlace } from './repair-stream.ts';
@@ -74,17 +77,31 @@ export class NodeShardCopy implements ShardCopy {
     yield* fetchValues(place, keys, { known: this.#tree, signal });
   }
 
+  whyHeldBack(version: StoredVersion, own: StoredVersion | null): string | null {
+    const { group, shard } = this;
+    // What is not sound, or of another shard, is refused as it is applied, with the settings that come along then.
+    if (this.#shards === null) return null;
+    const checked = checkCandidate(version, { group, shard, shards: this.#shards, spelling: nodeSpelling });
+    if ('heldBack' in checked) return checked.heldBack;
+    if ('unsound' in checked) return null;
+    const decided = decidePush(own, checked, { oldestBroughtNs: this.#oldestBroughtNs() });
+    return decided.push === 'hold back' ? decided.reason : null;
+  }
+
   async openApply(options: ApplyOptions): Promise<ApplySession> {
-    const { pushesPerSecond = defaultPushesPerSecond, deleteExpiryMs = defaultDeleteExpiryMs } =
-      this.#options;
+    const { pushesPerSecond = defaultPushesPerSecond } = this.#options;
     const place = await this.#nodePlace(options.signal);
     return new NodeApplySession(place, {
       ...options,
       known: this.#tree,
       pace: new PushPace(this.#clock, pushesPerSecond),
-      oldestBroughtNs: () =>
-        deleteExpiryMs === null ? null : this.#clock.nowNs() - BigInt(deleteExpiryMs) * 1_000_000n,
+      oldestBroughtNs: () => this.#oldestBroughtNs(),
     });
+  }
+
+  #oldestBroughtNs(): bigint | null {
+    const { deleteExpiryMs = defaultDeleteExpiryMs } = this.#options;
+    return deleteExpiryMs === null ? null : this.#clock.nowNs() - BigInt(deleteExpiryMs) * 1_000_000n;
   }
 
   async #nodePlace(signal: AbortSignal | undefined): Promise<NodePlace> {

@@ -111,11 +111,24 @@ function exitCodeOf(outcome: RepairOutcome): ExitCode {
 }
 
 async function tellReport({ out }: CommandContext, report: RepairReport): Promise<void> {
-  const { outcome, reason, stale, otherSpelling, differing, changed, kept, failed, shipped, bytes } = report;
-  const summary = { outcome, reason, stale, otherSpelling, differing, changed, kept, failed, shipped, bytes };
+  const {
+    outcome,
+    reason,
+    stale,
+    otherSpelling,
+    differing,
+    changed,
+    kept,
+    failed,
+    heldBack,
+    shipped,
+    bytes,
+  } = report;
+  const counts = { differing, changed, kept, failed, heldBack, shipped, bytes };
   const why = reason === null ? '' : ` (${reason})`;
+  const held = heldBack === 0 ? '' : ` (${heldBack} held back)`;
   await out.summary(
-    summary,
-    `${outcome}${why}: ${differing} differing, ${changed} changed, ${kept} kept, ${failed} failed; ${shipped} values sent, ${bytes} bytes`,
+    { outcome, reason, stale, otherSpelling, ...counts },
+    `${outcome}${why}: ${differing} differing, ${changed} changed, ${kept} kept, ${failed} failed${held}; ${shipped} values sent, ${bytes} bytes`,
   );
 }

@@ -59,14 +59,15 @@ async function tellRound(
   { outcome, reason, repair, copies }: RoundReport,
   pushRate: number | null,
 ): Promise<void> {
-  const { stale, otherSpelling, differing, changed, kept, failed, shipped, bytes } = repair;
-  const counts = { stale, otherSpelling, differing, changed, kept, failed, shipped, bytes };
+  const { stale, otherSpelling, differing, changed, kept, failed, heldBack, shipped, bytes } = repair;
+  const counts = { stale, otherSpelling, differing, changed, kept, failed, heldBack, shipped, bytes };
   const lines = copies.map((copy) => {
     const why = copy.reason === null ? '' : ` (${copy.reason})`;
     return `  ${copy.place}: ${copy.outcome}, ${copy.changed} changed${why}`;
   });
   const why = reason === null ? '' : ` (${reason})`;
-  const readable = `${outcome}${why}: ${differing} differing, ${changed} changed, ${shipped} values sent, ${bytes} bytes`;
+  const held = heldBack === 0 ? '' : `${heldBack} held back, `;
+  const readable = `${outcome}${why}: ${differing} differing, ${changed} changed, ${held}${shipped} values sent, ${bytes} bytes`;
   const aboutNodes = pushRate === null ? [] : readableNodes(pushRate, otherSpelling, stale);
   await out.summary(
     { outcome, reason, ...counts, shards: repair.shards.length, pushRate, copies },

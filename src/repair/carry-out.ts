@@ -168,29 +168,27 @@ class CarryOut {
     const applied = await applying.applied;
     crashPoint('carry:applied');
     for (const step of steps) {
-      if (step.step !== 'ship') await this.#notSent(step, step.step, step.reason);
+      if (step.step !== 'ship') await this.#notSent(step);
     }
     for (const { shipments, results } of applied) {
       for (const [position, shipment] of shipments.entries()) await this.#tell(shipment, results[position]);
     }
     crashPoint('carry:told');
-    this.#entitiesDone += new Set(steps.map(({ entry }) => entry)).size;
+    this.#entitiesDone += new Set(steps.map(({ entry }) => entry.entity)).size;
     this.#progress();
   }
 
-  async #notSent({ entry, lackers }: CarryStep, result: 'keep' | 'fail', reason: string): Promise<void> {
-    for (const { place, before } of lackers) {
+  async #notSent(step: Exclude<CarryStep, { step: 'ship' }>): Promise<void> {
+    const { entry, lackers } = step;
+    const result = notSentResults[step.step];
+    for (const { place, before, heldBack } of lackers) {
       const counts = this.#receivers.get(place)?.counts;
-      if (counts !== undefined) counts[result === 'keep' ? 'kept' : 'failed']++;
-      const told = result === 'keep' ? 'kept' : 'failed';
-      await this.#options.onChange?.({
-        ...named(entry),
-        result: told,
-        place,
-        before,
-        after: entry.winner,
-        reason,
-      });
+      if (counts !== undefined) {
+        counts[result === 'kept' ? 'kept' : 'failed']++;
+        if (result === 'held back') counts.heldBack++;
+      }
+      const reason = step.step === 'hold' ? (heldBack ?? '') : step.reason;
+      await this.#options.onChange?.({ ...named(entry), result, place, before, after: entry.winner, reason });
     }
   }
 
@@ -216,7 +214,11 @@ class CarryOut {
           reason: 'has it, or a greater one, by now',
         });
       case 'refused':
-        return await this.#options.onChange?.({ ...told, result: 'failed', reason: result.reason });
+        return await this.#options.onChange?.({
+          ...told,
+          result: result.heldBack === true ? 'held back' : 'failed',
+          reason: result.reason,
+        });
     }
   }
 
@@ -236,6 +238,8 @@ class CarryOut {
     });
   }
 }
+
+const notSentResults = { keep: 'kept', fail: 'failed', hold: 'held back' } as const;
 
 /** A promise that is awaited in its turn, unless something else ends the run first. */
 function awaitedLater<T>(promise: Promise<T>): Promise<T> {

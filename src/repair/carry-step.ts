@@ -7,6 +7,8 @@ import type { PlanEntry, PlanLacker } from './plan.ts';
 /** What is to be done for one entry, or why nothing is. */
 export type CarryStep = { readonly entry: PlanEntry; readonly lackers: readonly PlanLacker[] } & (
   | { readonly step: 'ship'; readonly version: StoredVersion }
+  /** Each of the copies has its reason. */
+  | { readonly step: 'hold' }
   | { readonly step: 'keep' | 'fail'; readonly reason: string }
 );
 

@@ -33,7 +33,10 @@ export async function* fetchWinners(
   const rowsMax = context.onlyStanding ? applyBatchRowsMax : fetchRowsMax;
   let batch: PlanEntry[] = [];
   for await (const entry of entries) {
-    batch.push(entry);
+    const held = entry.lackers.filter(({ heldBack }) => heldBack !== undefined);
+    if (held.length > 0) yield { step: 'hold', entry, lackers: held };
+    if (held.length === entry.lackers.length) continue;
+    batch.push({ ...entry, lackers: entry.lackers.filter(({ heldBack }) => heldBack === undefined) });
     if (batch.length < rowsMax) continue;
     yield* fetchBatch(batch, context);
     batch = [];

@@ -83,7 +83,10 @@ function copyFromJson(value: unknown): PlanCopy {
 function lackerFromJson(value: unknown): PlanLacker {
   const json = objectField(value, 'lackers');
   const before = json['before'] === null ? null : versionFromJson(json['before'], 'before');
-  return { place: textField(json, 'place'), before };
+  const place = textField(json, 'place');
+  return json['heldBack'] === undefined
+    ? { place, before }
+    : { place, before, heldBack: textField(json, 'heldBack') };
 }
 
 function versionFromJson(value: unknown, field: string): Version {

@@ -11,7 +11,8 @@ import { entityKey, joinEntity, parseEntityKey, splitEntity } from '../property/
 import { defaultSlots, type GroupSettings } from '../property/group-settings.ts';
 import type { ShardCopy, ViewDescription } from '../shard-copy/shard-copy.ts';
 import { type ComparableViews, closeViews, openComparableViews } from './open-views.ts';
-import type { PlanEntry, PlanShardCounts, PlanShardHead } from './plan.ts';
+import { findHeldBack, type HeldBack } from './hold-back.ts';
+import type { PlanEntry, PlanLacker, PlanShardCounts, PlanShardHead } from './plan.ts';
 import type { PlanSpool } from './plan-spool.ts';
 import { changeReason, type RepairChange, type RepairProgress } from './report.ts';
 import { type SettledDifference, settleBatch, settleDifferences } from './settle.ts';
@@ -30,7 +31,7 @@ export interface PlanOptions {
   readonly settings?: Partial<GroupSettings> | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
-  /** Called with result `failed` for what a plan cannot name. */
+  /** Called with result `held back` for what a plan cannot name. */
   readonly onHeldBack?: ((change: RepairChange) => void | Promise<void>) | undefined;
 }
 
@@ -38,8 +39,8 @@ export interface ShardPlan {
   readonly head: PlanShardHead;
   readonly counts: PlanShardCounts;
   readonly diff: DiffResult;
-  /** Changes that cannot be carried out, since a joined entity would not name theirs. */
-  readonly heldBack: number;
+  /** Changes held back that stand in no plan, since nothing there could name or give them. */
+  readonly unnamed: number;
   /** Entities that are equal but spelled otherwise. */
   readonly otherSpelling: number;
   /** Places whose index had moved on since their tree. */
@@ -110,7 +111,7 @@ async function compareShard(
   const differingLeaves = copies.map(() => 0);
   const behind = new Set<number>();
   let equalOtherwise = 0;
-  let heldBack = 0;
+  let unnamed = 0;
   const settle = async (batch: readonly Difference[]): Promise<void> => {
     const result = await settleDifferences(batch, {
       copies,
@@ -122,18 +123,19 @@ async function compareShard(
     equalOtherwise += result.otherSpelling;
     for (const copy of result.behind) behind.add(copy);
     for (const difference of result.unanswered) {
-      heldBack++;
+      unnamed++;
       await onHeldBack?.(unansweredChange(group, shard, copies, difference));
     }
-    for (const difference of result.settled) {
-      const entry = planEntry(group, shard, copies, difference);
+    const heldBack = await findHeldBack(result.settled, { copies, spelling, signal });
+    for (const [position, difference] of result.settled.entries()) {
+      const entry = planEntry(group, shard, copies, difference, heldBack[position] ?? new Map());
       if (entityKey(splitEntity(entry.entity)).equals(difference.key)) {
         await spool.add(entry);
         continue;
       }
-      heldBack += entry.lackers.length;
+      unnamed += entry.lackers.length;
       for (const change of plannedChanges(entry)) {
-        await onHeldBack?.({ ...change, result: 'failed', reason: 'its name holds a slash' });
+        await onHeldBack?.({ ...change, result: 'held back', reason: slashInName });
       }
     }
   };
@@ -153,13 +155,16 @@ async function compareShard(
   );
   return {
     diff: diff.result,
-    heldBack,
+    unnamed,
     otherSpelling: Math.max(...spelledOtherwise) + equalOtherwise,
     stale: views
       .filter(({ view }, copy) => view.description.stale || behind.has(copy))
       .map(({ place }) => place),
   };
 }
+
+const slashInName =
+  'its name holds a slash, by which nobody could tell its name from its id; write it anew under another name';
 
 /** A difference that nobody can give a version of, as a change that is not made. */
 function unansweredChange(
@@ -171,7 +176,7 @@ function unansweredChange(
   const copy = leaves.findIndex((leaf) => leaf !== null);
   const digest = leaves[copy]?.digest ?? Buffer.alloc(0);
   return {
-    result: 'failed',
+    result: 'held back',
     group,
     shard,
     entity: joinEntity(parseEntityKey(group, key)),
@@ -179,7 +184,7 @@ function unansweredChange(
     before: null,
     after: { revision: 0n, deleteTime: 0n, digest },
     reason:
-      'held back: trees have it and no copy gives it; either it was swept since, or its name holds a slash, ' +
+      'trees have it and no copy gives it; either it was swept since, or its name holds a slash, ' +
       'by which a BanyanDB node does not find it: then write it anew under another name',
   };
 }
@@ -224,28 +229,31 @@ function planEntry(
   shard: number,
   copies: readonly ShardCopy[],
   settled: SettledDifference,
+  heldBack: HeldBack,
 ): PlanEntry {
   const { key, versions, winner, winners } = settled;
   const entity = joinEntity(parseEntityKey(group, key));
   const holders: string[] = [];
-  const lackers: { place: string; before: PlanEntry['winner'] | null }[] = [];
+  const lackers: PlanLacker[] = [];
   for (const [position, { place }] of copies.entries()) {
+    const reason = heldBack.get(position);
+    const before = versions[position] ?? null;
     if (winners.includes(position)) holders.push(place);
-    else lackers.push({ place, before: versions[position] ?? null });
+    else lackers.push(reason === undefined ? { place, before } : { place, before, heldBack: reason });
   }
   return { group, shard, entity, winner, holders, lackers };
 }
 
 /** The changes an entry stands for, one per copy that lacks the winner. */
 export function plannedChanges({ group, shard, entity, winner, lackers }: PlanEntry): RepairChange[] {
-  return lackers.map(({ place, before }) => ({
-    result: 'planned',
+  return lackers.map(({ place, before, heldBack }) => ({
+    result: heldBack === undefined ? 'planned' : 'held back',
     group,
     shard,
     entity,
     place,
     before,
     after: winner,
-    reason: changeReason(before, winner),
+    reason: heldBack ?? changeReason(before, winner),
   }));
 }

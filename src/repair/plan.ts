@@ -12,7 +12,7 @@ import type { Spelling } from '../property/source-json.ts';
 import type { Version } from '../property/version.ts';
 
 export const planFormat = 'tallystick-plan';
-export const planFormatVersion = 1;
+export const planFormatVersion = 2;
 
 export interface PlanHead {
   readonly places: readonly string[];
@@ -43,6 +43,8 @@ export interface PlanLacker {
   readonly place: string;
   /** Null where the entity is absent. */
   readonly before: Version | null;
+  /** Why the winner is not sent here, with what would help. */
+  readonly heldBack?: string;
 }
 
 /** One differing entity. */
@@ -61,6 +63,8 @@ export interface PlanEntry {
 export interface PlanCopyCounts {
   readonly place: string;
   readonly changes: number;
+  /** Winners that are not sent there. */
+  readonly heldBack: number;
   /** Live properties that would give way to a tombstone or to other content: what the fuse counts. */
   readonly replacedLive: number;
 }
@@ -70,23 +74,28 @@ export interface PlanShardCounts {
   readonly copies: readonly PlanCopyCounts[];
 }
 
+type Counted = Exclude<keyof PlanCopyCounts, 'place'>;
+
 /** Adds up the counts of one shard entry by entry; writer and reader of a plan both use it. */
 export class PlanTally {
   #differing = 0;
-  readonly #copies: Map<string, { changes: number; replacedLive: number }>;
+  readonly #copies: Map<string, { -readonly [Name in Counted]: number }>;
 
   constructor(copies: readonly PlanCopy[]) {
-    this.#copies = new Map(copies.map(({ place }) => [place, { changes: 0, replacedLive: 0 }]));
+    this.#copies = new Map(copies.map(({ place }) => [place, { changes: 0, heldBack: 0, replacedLive: 0 }]));
   }
 
   /** Throws `bad-plan` for a place that the shard does not have. */
   add(entry: PlanEntry): void {
     this.#differing++;
     for (const holder of entry.holders) this.#copy(holder);
-    for (const { place, before } of entry.lackers) {
+    for (const { place, before, heldBack } of entry.lackers) {
       const copy = this.#copy(place);
-      copy.changes++;
-      if (replacesLive(before)) copy.replacedLive++;
+      if (heldBack !== undefined) copy.heldBack++;
+      else {
+        copy.changes++;
+        if (replacesLive(before)) copy.replacedLive++;
+      }
     }
   }
 
@@ -95,7 +104,7 @@ export class PlanTally {
     return { differing: this.#differing, copies };
   }
 
-  #copy(place: string): { changes: number; replacedLive: number } {
+  #copy(place: string): { -readonly [Name in Counted]: number } {
     const copy = this.#copies.get(place);
     if (copy === undefined) throw new CodedError('bad-plan', `the shard has no copy at ${place}`, { place });
     return copy;
@@ -110,9 +119,9 @@ export function versionToJson(version: Version): { revision: string; deleteTime:
 
 /** JSON form of an entry, as it stands in a plan. */
 export function entryToJson(entry: PlanEntry): Record<string, unknown> {
-  const lackers = entry.lackers.map(({ place, before }) => ({
-    place,
-    before: before && versionToJson(before),
+  const lackers = entry.lackers.map((lacker) => ({
+    ...lacker,
+    before: lacker.before && versionToJson(lacker.before),
   }));
   return { ...entry, winner: versionToJson(entry.winner), lackers };
 }

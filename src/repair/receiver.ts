@@ -12,12 +12,14 @@ import type {
 import { atPlace } from './at-place.ts';
 import type { CopyReport } from './report.ts';
 
-type Counts = { -readonly [Name in 'changed' | 'kept' | 'failed' | 'shipped' | 'bytes']: CopyReport[Name] };
+type Counts = {
+  -readonly [Name in 'changed' | 'kept' | 'failed' | 'heldBack' | 'shipped' | 'bytes']: CopyReport[Name];
+};
 
 export class Receiver implements AsyncDisposable {
   readonly place: string;
   /** What became of the versions meant for this copy; the caller counts what was never sent. */
-  readonly counts: Counts = { changed: 0, kept: 0, failed: 0, shipped: 0, bytes: 0 };
+  readonly counts: Counts = { changed: 0, kept: 0, failed: 0, heldBack: 0, shipped: 0, bytes: 0 };
   #copy: ShardCopy;
   #options: ApplyOptions;
   #session: Promise<ApplySession> | null = null;
@@ -43,8 +45,10 @@ export class Receiver implements AsyncDisposable {
     if (this.#failure === null) {
       try {
         const results = await this.#send(batch);
-        for (const { result } of results) {
+        for (const one of results) {
+          const { result } = one;
           this.counts[result === 'applied' ? 'changed' : result === 'kept' ? 'kept' : 'failed']++;
+          if (result === 'refused' && one.heldBack === true) this.counts.heldBack++;
         }
         return results;
       } catch (error) {

@@ -23,7 +23,14 @@ import { carryOut, type CarryOutOptions, type CarryOutTally } from './carry-out.
 import type { PlannedShard } from './plan-file.ts';
 import { type PlanOptions, planShard, type ShardCopies, type ShardPlan } from './plan-shard.ts';
 import type { PlanSpool } from './plan-spool.ts';
-import { type CopyReport, noCounts, type RepairOutcome, type ShardReport } from './report.ts';
+import {
+  type CopyReport,
+  noCounts,
+  type RepairCounts,
+  type RepairOutcome,
+  type ShardReport,
+  untouched,
+} from './report.ts';
 
 /** What planning a shard came to: a plan in the spool, or the report of why there is none. */
 export type PlanningResult = { readonly plan: ShardPlan } | { readonly report: ShardReport };
@@ -55,9 +62,9 @@ export async function planOne(
 
 /** The report of a shard that was planned and not carried out, a dry run's too. */
 export function reportPlanned(target: ShardCopies, plan: ShardPlan): ShardReport {
-  const { diff, counts, heldBack } = plan;
-  const differs = counts.differing > 0 || heldBack > 0;
-  const report = { ...plannedReport(target, plan), failed: heldBack };
+  const { diff, counts, unnamed } = plan;
+  const differs = counts.differing > 0 || unnamed > 0;
+  const report = plannedReport(target, plan);
   if (diff.outcome === 'inconclusive') return { ...report, outcome: 'inconclusive', reason: diff.reason };
   return { ...report, outcome: differs ? 'differs' : 'matched' };
 }
@@ -71,12 +78,15 @@ export async function repairOne(
 ): Promise<ShardReport> {
   const before = reportPlanned(target, plan);
   if (plan.counts.differing === 0)
-    return plan.heldBack > 0 ? { ...before, ...heldBackFailure(plan) } : before;
+    return plan.unnamed > 0
+      ? { ...before, outcome: 'failed', reason: failureReason(null, [], before) }
+      : before;
   const { error, copies } = await carryOutOne(planned, target.copies, options);
   const report = { ...before, ...sumCopies(copies), copies: markStale(copies, plan.stale), error };
-  report.failed += plan.heldBack;
+  report.failed += plan.unnamed;
+  report.heldBack += plan.unnamed;
   if (error !== null || report.failed > 0) {
-    return { ...report, outcome: 'failed', reason: failureReason(error, copies, report.failed) };
+    return { ...report, outcome: 'failed', reason: failureReason(error, copies, report) };
   }
   return before.outcome === 'inconclusive' ? report : { ...report, outcome: 'repaired', reason: null };
 }
@@ -94,7 +104,7 @@ export async function repairStanding(
   const { error, copies } = await carryOutOne(planned, target.copies, { ...options, onlyStanding: true });
   const report = { ...emptyReport(target, 'repaired', null), ...sumCopies(copies), differing, copies, error };
   if (error !== null || report.failed > 0) {
-    return { ...report, outcome: 'failed', reason: failureReason(error, copies, report.failed) };
+    return { ...report, outcome: 'failed', reason: failureReason(error, copies, report) };
   }
   return report.changed > 0
     ? report
@@ -116,29 +126,35 @@ async function carryOutOne(
   }
 }
 
-function failureReason(error: CodedError | null, copies: readonly CopyReport[], failed: number): string {
+function failureReason(
+  error: CodedError | null,
+  copies: readonly CopyReport[],
+  { failed, heldBack }: Pick<RepairCounts, 'failed' | 'heldBack'>,
+): string {
   if (error !== null) return error.message;
+  const held = heldBack > 0 ? [`${heldBack} changes are held back`] : [];
+  const others = failed > heldBack ? [`${failed - heldBack} changes failed`] : [];
   const reasons = copies.flatMap((copy) => (copy.error === null ? [] : [copy.error.message]));
-  return [`${failed} changes failed`, ...reasons].join('; ');
-}
-
-function heldBackFailure({ heldBack }: ShardPlan): Pick<ShardReport, 'outcome' | 'reason'> {
-  return { outcome: 'failed', reason: `${heldBack} changes failed` };
+  return [...held, ...others, ...reasons].join('; ');
 }
 
 function plannedReport(target: ShardCopies, plan: ShardPlan): ShardReport {
-  const { diff, counts, otherSpelling, stale } = plan;
+  const { diff, counts, otherSpelling, stale, unnamed } = plan;
+  const copies = target.copies.map(({ place }) => {
+    const heldBack = counts.copies.find((copy) => copy.place === place)?.heldBack ?? 0;
+    return { ...untouched(place), failed: heldBack, heldBack };
+  });
+  const heldBack = copies.reduce((sum, copy) => sum + copy.heldBack, unnamed);
   return {
     ...emptyReport(target, 'matched', null),
     differing: counts.differing,
+    failed: heldBack,
+    heldBack,
     otherSpelling,
     stale: stale.length > 0,
     slotsCompared: diff.slotsCompared,
     leavesRead: diff.leavesRead,
-    copies: markStale(
-      target.copies.map(({ place }) => untouched(place)),
-      stale,
-    ),
+    copies: markStale(copies, stale),
   };
 }
 
@@ -161,18 +177,14 @@ function emptyReport(
   };
 }
 
-function untouched(place: string): CopyReport {
-  return { place, changed: 0, kept: 0, failed: 0, shipped: 0, bytes: 0, stale: false, error: null };
-}
-
 function markStale(copies: readonly CopyReport[], stale: readonly string[]): CopyReport[] {
   return copies.map((copy) => ({ ...copy, stale: stale.includes(copy.place) }));
 }
 
 function sumCopies(
   copies: readonly CopyReport[],
-): Pick<CopyReport, 'changed' | 'kept' | 'failed' | 'shipped' | 'bytes'> {
-  const sums = { changed: 0, kept: 0, failed: 0, shipped: 0, bytes: 0 };
+): Pick<CopyReport, 'changed' | 'kept' | 'failed' | 'heldBack' | 'shipped' | 'bytes'> {
+  const sums = { changed: 0, kept: 0, failed: 0, heldBack: 0, shipped: 0, bytes: 0 };
   for (const name of Object.keys(sums) as (keyof typeof sums)[]) {
     for (const copy of copies) sums[name] += copy[name];
   }

@@ -13,9 +13,9 @@ export const repairOutcomes = [
 ] as const;
 export type RepairOutcome = (typeof repairOutcomes)[number];
 
-/** One version at one copy: planned (a dry run), made, found unneeded, or failed. */
+/** One version at one copy: planned (a dry run), made, found unneeded, held back with what would help, or failed. */
 export interface RepairChange {
-  readonly result: 'planned' | 'changed' | 'kept' | 'failed';
+  readonly result: 'planned' | 'changed' | 'kept' | 'held back' | 'failed';
   readonly group: string;
   readonly shard: number;
   /** Joined: GROUP/NAME/ID. */
@@ -25,7 +25,7 @@ export interface RepairChange {
   readonly before: Version | null;
   /** What it was sent, or was to be sent; with revision 0 where only the digest in a tree tells of it. */
   readonly after: Version;
-  /** Why it was to be changed; for `kept` and `failed` why it was not. */
+  /** Why it was to be changed; for `kept`, `held back` and `failed` why it was not. */
   readonly reason: string;
 }
 
@@ -36,8 +36,10 @@ export interface RepairCounts {
   readonly changed: number;
   /** Versions that found an equal or greater one, or whose plan no longer held. */
   readonly kept: number;
-  /** Versions that could not be fetched or applied. */
+  /** Versions that could not be fetched or applied, those held back among them. */
   readonly failed: number;
+  /** Versions that a copy cannot take or must not have. */
+  readonly heldBack: number;
   /** Values sent, over all copies. */
   readonly shipped: number;
   /** Bytes of source text sent. */
@@ -51,6 +53,7 @@ export interface CopyReport {
   readonly changed: number;
   readonly kept: number;
   readonly failed: number;
+  readonly heldBack: number;
   readonly shipped: number;
   readonly bytes: number;
   /** The copy's index had moved on since the tree that was compared. */
@@ -102,10 +105,17 @@ export const noCounts: RepairCounts = {
   changed: 0,
   kept: 0,
   failed: 0,
+  heldBack: 0,
   shipped: 0,
   bytes: 0,
   otherSpelling: 0,
 };
+
+/** A copy to which nothing was done. */
+export function untouched(place: string): CopyReport {
+  const { changed, kept, failed, heldBack, shipped, bytes } = noCounts;
+  return { place, changed, kept, failed, heldBack, shipped, bytes, stale: false, error: null };
+}
 
 /** Why a copy that has `before` is to have `after`. */
 export function changeReason(before: Version | null, after: Version): string {

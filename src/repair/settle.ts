@@ -17,6 +17,8 @@ export interface SettledDifference {
   readonly key: Buffer;
   /** Per copy, digests in the spelling of the comparison; null where absent. */
   readonly versions: readonly (Version | null)[];
+  /** Per copy, what was read of it to settle this; null where nothing was, or it has nothing. */
+  readonly stored: readonly (StoredVersion | null)[];
   readonly winner: Version;
   /** Positions of the copies that have it, ascending. */
   readonly winners: readonly number[];
@@ -169,7 +171,8 @@ function settleOne(one: Open): SettledDifference | null {
   );
   const winner = decided === null ? null : (candidates[decided.winners[0] ?? -1] ?? null);
   if (decided === null || winner === null || decided.winners.length === candidates.length) return null;
-  return { key, versions: candidates, winner, winners: decided.winners };
+  const stored = candidates.map((candidate) => candidate?.stored ?? null);
+  return { key, versions: candidates, stored, winner, winners: decided.winners };
 }
 
 function compareTimes(a: Version, b: Version): number {

@@ -2,7 +2,7 @@
 import { CodedError } from '../lib/coded-error.ts';
 import { checkAlike, type PlacedDescription } from '../diff/check-alike.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
-import { noCounts, type ShardReport } from '../repair/report.ts';
+import { noCounts, type ShardReport, untouched } from '../repair/report.ts';
 import type { AskedMember } from './match-members.ts';
 
 /** The report of a shard whose listed trees are like and have equal roots; null where it has to be compared. */
@@ -29,16 +29,7 @@ export function listedEqual(target: ShardCopies, asked: readonly AskedMember[]):
     stale: told.some(({ stale }) => stale),
     slotsCompared: 0,
     leavesRead: 0,
-    copies: copies.map(({ place }, copy) => ({
-      place,
-      changed: 0,
-      kept: 0,
-      failed: 0,
-      shipped: 0,
-      bytes: 0,
-      stale: told[copy]?.stale ?? false,
-      error: null,
-    })),
+    copies: copies.map(({ place }, copy) => ({ ...untouched(place), stale: told[copy]?.stale ?? false })),
   };
 }
 

@@ -206,10 +206,13 @@ function copyReport(
   const faults = reports.filter(({ copies }) =>
     copies.some((copy) => copy.place === place && copy.failed > 0),
   );
-  if (faults.some((report) => !failedByLoss(report))) {
-    return { place, outcome: 'failed', lost: false, changed, reason: 'some versions could not be applied' };
+  const heldBack = mine.reduce((sum, copy) => sum + copy.heldBack, 0);
+  const held = heldBack === 0 ? null : `${heldBack} versions are held back`;
+  if (!dryRun && faults.some((report) => !failedByLoss(report))) {
+    const reason = held ?? 'some versions could not be applied';
+    return { place, outcome: 'failed', lost: false, changed, reason };
   }
-  if (faults.length > 0) {
+  if (!dryRun && faults.length > 0) {
     return {
       place,
       outcome: 'inconclusive',
@@ -219,5 +222,5 @@ function copyReport(
     };
   }
   const differs = dryRun && reports.some(({ outcome }) => outcome === 'differs');
-  return { place, outcome: differs ? 'differs' : 'converged', lost: false, changed, reason: null };
+  return { place, outcome: differs ? 'differs' : 'converged', lost: false, changed, reason: held };
 }

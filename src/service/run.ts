@@ -118,7 +118,8 @@ export class Run {
   change(change: RepairChange): void {
     const { counts, changes, changesDropped } = this.#resource;
     const { result } = change;
-    const counted = result === 'planned' ? counts : { ...counts, [result]: counts[result] + 1 };
+    const counter = result === 'held back' ? 'failed' : result;
+    const counted = counter === 'planned' ? counts : { ...counts, [counter]: counts[counter] + 1 };
     if (changes >= changesKeptMax) {
       this.#resource = { ...this.#resource, counts: counted, changesDropped: changesDropped + 1 };
       return;

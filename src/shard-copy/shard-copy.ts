@@ -88,7 +88,8 @@ export interface Fetched {
 export type ApplyResult =
   | { readonly result: 'applied' }
   | { readonly result: 'kept' }
-  | { readonly result: 'refused'; readonly reason: string };
+  /** `heldBack`: it was not tried, since this copy cannot take it or must not have it. */
+  | { readonly result: 'refused'; readonly reason: string; readonly heldBack?: boolean };
 
 /** One stream of writes into a copy, in the order given; dispose it when done. */
 export interface ApplySession extends AsyncDisposable {
@@ -125,6 +126,11 @@ export interface ShardCopy {
   fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncIterable<Fetched>;
   /** Throws `read-only` where the copy cannot be written. */
   openApply(options: ApplyOptions): Promise<ApplySession>;
+  /**
+   * For copies that do not take everything: why `version` would be held back where they have `own` (null for nothing),
+   * with what would help; null where it would be applied or kept.
+   */
+  whyHeldBack?(version: StoredVersion, own: StoredVersion | null): string | null;
 }
 
 /** Rows of a batch: about 10 ms of synchronous work at 1 kB a row, so the event loop stays free. */

@@ -66,7 +66,7 @@ test('a tombstone and other content count; filling and replacing tombstones neve
     [dead, version(2n), 500],
   ]);
   checkFuse([harmless], null);
-  expect(harmless.counts.copies[0]).toEqual({ place: 'A', changes: 2000, replacedLive: 0 });
+  expect(harmless.counts.copies[0]).toEqual({ place: 'A', changes: 2000, heldBack: 0, replacedLive: 0 });
 });
 
 test('a small copy never trips it', () => {

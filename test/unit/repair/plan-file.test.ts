@@ -65,8 +65,8 @@ test('what was written is read again, shard by shard, whatever the length', asyn
   expect(plan.shards[2]?.counts).toEqual({
     differing: 700,
     copies: [
-      { place: 'A', changes: 0, replacedLive: 0 },
-      { place: 'B', changes: 700, replacedLive: 350 },
+      { place: 'A', changes: 0, heldBack: 0, replacedLive: 0 },
+      { place: 'B', changes: 700, heldBack: 0, replacedLive: 350 },
     ],
   });
   expect(await Array.fromAsync(plan.shards[2]!.entries())).toEqual(
@@ -102,8 +102,8 @@ test('an edit is named with line and value', async () => {
   const text = await readFile(path, 'utf8');
   await writeFile(path, text.replace('"deleteTime":"1"', '"deleteTime":"soon"'));
   await expect(PlanFile.open(path)).rejects.toThrow(`${path}, line 4: deleteTime is "soon"`);
-  await writeFile(path, text.replace('"formatVersion":1', '"formatVersion":2'));
-  await expect(PlanFile.open(path)).rejects.toThrow(`${path}, line 1: formatVersion is 2`);
+  await writeFile(path, text.replace('"formatVersion":2', '"formatVersion":1'));
+  await expect(PlanFile.open(path)).rejects.toThrow(`${path}, line 1: formatVersion is 1`);
   await writeFile(path, text.replace('"holders":["A"]', '"holders":["C"]'));
   await expect(PlanFile.open(path)).rejects.toThrow('line 3: the shard has no copy at C');
   await writeFile(path, text.replace('"deleteTime":"1"', '"deleteTime":"2"'));

@@ -218,7 +218,7 @@ describe('nodes that spell otherwise, and trees that are old', () => {
     }
     const { code, lines } = await runCli(['round', ...(await serveAll(nodes)), ...named, ...common]);
     expect(code).toBe(2);
-    expect(lines.find((line) => line['entity'] === 'g/a/b/x')).toMatchObject({ result: 'failed' });
+    expect(lines.find((line) => line['entity'] === 'g/a/b/x')).toMatchObject({ result: 'held back' });
   });
 
   test('a delete that lands between our fetch and our push is not undone after the next round', async () => {
