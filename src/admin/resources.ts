@@ -16,7 +16,7 @@ export const shardNumber = z
 
 export const runKinds = ['build', 'repair'] as const;
 export const runStates = ['waiting', 'running', 'ended'] as const;
-export const runTriggers = ['operator', 'start', 'cron', 'catch-up', 'quick'] as const;
+export const runTriggers = ['operator', 'start', 'cron', 'catch-up', 'quick', 'differs'] as const;
 export const runOutcomes = [
   'built',
   'skipped',

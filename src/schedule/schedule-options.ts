@@ -15,6 +15,10 @@ export interface ScheduleOptions {
     readonly cron: Cron;
     readonly off: boolean;
     readonly jitterMs: number;
+    /** For how long copies must be seen to differ before the shard is visited without waiting for the cron. */
+    readonly quickDelayMs: number;
+    /** Shortest time after a visit of a shard to one of that kind. */
+    readonly quickIntervalMs: number;
     /** Longest time between two visits of a shard. */
     readonly deadlineMs: number;
     /** Other deadlines, by group. */
@@ -35,7 +39,7 @@ export interface ScheduleMemory {
 }
 
 export type WorkKind = 'build' | 'round';
-export type Trigger = 'cron' | 'catch-up' | 'quick';
+export type Trigger = 'cron' | 'catch-up' | 'quick' | 'differs';
 
 /** A build or a visit that is due. */
 export interface DueShard {

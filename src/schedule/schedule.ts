@@ -4,8 +4,9 @@
  * tells how it went. Only what nobody asked for by hand goes through here.
  *
  * Builds: on the build cron every shard whose index moved on, and soon after writes those that were written to.
- * Rounds: on the round cron the shards that were visited longest ago. A shard is handed out once until its
- * build or visit is told to have ended, so never two builds or two runs of one shard are under way.
+ * Rounds: on the round cron the shards that were visited longest ago, and sooner those whose copies were seen to
+ * differ. A shard is handed out once until its build or visit is told to have ended, so never two builds or two
+ * runs of one shard are under way.
  */
 import { quietUntil } from './quiet-windows.ts';
 import { forecastVisits, type Visit } from './forecast.ts';
@@ -18,20 +19,11 @@ import type {
   Trigger,
   WorkKind,
 } from './schedule-options.ts';
+import { noticedVisitAtMs } from './noticed-difference.ts';
+import { roundOutlook } from './round-outlook.ts';
+import { dueByMs, type ShardState } from './shard-state.ts';
 import { buildTicks, type Firing, roundTicks, type Ticks } from './ticks.ts';
 import type { WaitReason } from './wait-reasons.ts';
-
-interface ShardState {
-  readonly group: string;
-  readonly shard: number;
-  readonly knownSinceMs: number;
-  movedSinceMs: number | null;
-  building: boolean;
-  visiting: boolean;
-  lastVisitMs: number | null;
-  lastBuildSkip: Skip | null;
-  lastRoundSkip: Skip | null;
-}
 
 export class Schedule {
   #options: ScheduleOptions;
@@ -78,12 +70,21 @@ export class Schedule {
       building: false,
       visiting: false,
       lastVisitMs,
+      noticed: null,
       lastBuildSkip: null,
       lastRoundSkip: null,
     };
     this.#shards.set(keyOf(group, shard), state);
     if (!moved) state.movedSinceMs = null;
     else state.movedSinceMs ??= nowMs;
+  }
+
+  /** Tells whether the newest trees of a shard's copies, none of which was written to since, differ. */
+  observeCopies(group: string, shard: number, differ: boolean, nowMs: number): void {
+    const state = this.#shards.get(keyOf(group, shard));
+    if (state === undefined) return;
+    if (!differ) state.noticed = null;
+    else state.noticed ??= { sinceMs: nowMs, visited: false };
   }
 
   /** End of the window that is open; null for none. */
@@ -127,6 +128,7 @@ export class Schedule {
       return;
     }
     state.visiting = false;
+    if (state.noticed !== null) state.noticed = { ...state.noticed, visited: true };
     if (tookMs === null) return;
     state.lastVisitMs = nowMs;
     // A moving mean: the forecast follows a cluster that grows.
@@ -158,8 +160,9 @@ export class Schedule {
   /** When something may become due without anything being told; never in the past. */
   nextWakeMs(nowMs: number): number {
     const times = [this.#builds.nextAtMs, this.#rounds.nextAtMs, this.quietUntilMs(nowMs) ?? Infinity];
-    for (const { movedSinceMs } of this.#shards.values()) {
-      if (movedSinceMs !== null) times.push(movedSinceMs + this.#options.build.quickDelayMs);
+    for (const state of this.#shards.values()) {
+      if (state.movedSinceMs !== null) times.push(state.movedSinceMs + this.#options.build.quickDelayMs);
+      times.push(noticedVisitAtMs(state, this.#options) ?? Infinity);
     }
     return Math.min(...times.filter((atMs) => atMs > nowMs));
   }
@@ -170,12 +173,12 @@ export class Schedule {
     if (state === undefined) return null;
     const visit = this.#forecast(nowMs).get(keyOf(group, shard));
     const { lastBuildSkip, lastRoundSkip } = state;
+    const byMs = dueByMs(state, this.#options.round);
     return {
       ...this.#buildOutlook(state, nowMs),
-      nextRoundAtMs: visit?.atMs ?? null,
-      roundWaits: this.#roundWaits(state, visit, nowMs),
-      dueByMs: this.#dueByMs(state),
-      onTime: visit !== undefined && visit.atMs <= this.#dueByMs(state),
+      ...roundOutlook(state, { visit, held: this.#held(nowMs), options: this.#options, nowMs }),
+      dueByMs: byMs,
+      onTime: visit !== undefined && visit.atMs <= byMs,
       lastBuildSkip,
       lastRoundSkip,
     };
@@ -188,7 +191,7 @@ export class Schedule {
     const forecast = this.#forecast(nowMs);
     return [...this.#shards].filter(([key, state]) => {
       const visit = forecast.get(key);
-      return visit === undefined || visit.atMs > this.#dueByMs(state);
+      return visit === undefined || visit.atMs > dueByMs(state, this.#options.round);
     }).length;
   }
 
@@ -229,9 +232,18 @@ export class Schedule {
   }
 
   #dueRounds(nowMs: number): DueShard[] {
-    const { off, shardsPerFiring } = this.#options.round;
     const firing = this.#rounds.take(nowMs);
-    if (firing === null) return [];
+    const due = firing === null ? [] : this.#firedRounds(firing, nowMs);
+    for (const state of this.#oldestFirst()) {
+      if (state.visiting || (noticedVisitAtMs(state, this.#options) ?? Infinity) > nowMs) continue;
+      state.visiting = true;
+      due.push({ group: state.group, shard: state.shard, trigger: 'differs' });
+    }
+    return due;
+  }
+
+  #firedRounds(firing: Firing, nowMs: number): DueShard[] {
+    const { off, shardsPerFiring } = this.#options.round;
     const skipAll = (reason: WaitReason): DueShard[] => {
       for (const state of this.#shards.values()) state.lastRoundSkip = { reason, atMs: nowMs };
       return [];
@@ -268,11 +280,6 @@ export class Schedule {
     });
   }
 
-  #dueByMs({ group, lastVisitMs, knownSinceMs }: ShardState): number {
-    const { deadlineMs, deadlines } = this.#options.round;
-    return (lastVisitMs ?? knownSinceMs) + (deadlines.get(group) ?? deadlineMs);
-  }
-
   #buildOutlook(state: ShardState, nowMs: number): Pick<ShardOutlook, 'nextBuildAtMs' | 'buildWaits'> {
     if (state.building) return { nextBuildAtMs: null, buildWaits: 'running' };
     if (state.movedSinceMs === null) return { nextBuildAtMs: null, buildWaits: 'unchanged' };
@@ -284,14 +291,6 @@ export class Schedule {
       nextBuildAtMs: Math.max(nowMs, atMs),
       buildWaits: held ?? (halved ? 'half-interval' : 'quick-delay'),
     };
-  }
-
-  #roundWaits(state: ShardState, visit: Visit | undefined, nowMs: number): WaitReason {
-    if (state.visiting) return 'running';
-    if (this.#options.round.off) return 'off';
-    const held = this.#held(nowMs);
-    if (held !== null) return held;
-    return (visit?.firing ?? 0) > 0 ? 'older-first' : 'not-due';
   }
 }
 

@@ -63,11 +63,15 @@ export class Ticks {
   #jitterOf(tickMs: number): number {
     const { cron, jitterMs, seed } = this.#options;
     if (jitterMs === 0) return 0;
-    const ceiling = Math.min(jitterMs, (cron.next(tickMs) - tickMs) / 2);
-    // The upper 53 bits of the hash as a fraction.
-    const fraction = Number(xxh64(`${seed}/${tickMs}`) >> 11n) / 2 ** 53;
-    return Math.floor(ceiling * fraction);
+    return jitterOf(`${seed}/${tickMs}`, Math.min(jitterMs, (cron.next(tickMs) - tickMs) / 2));
   }
+}
+
+/** A delay below `ceilingMs`, always the same one for the same seed. */
+export function jitterOf(seed: string, ceilingMs: number): number {
+  // The upper 53 bits of the hash as a fraction.
+  const fraction = Number(xxh64(seed) >> 11n) / 2 ** 53;
+  return Math.floor(ceilingMs * fraction);
 }
 
 /** The firings of builds. */

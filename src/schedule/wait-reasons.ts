@@ -5,6 +5,8 @@ export const waitReasons = {
   'quick-delay': 'It was written to; it is built when the delay after the first write has passed.',
   'half-interval':
     'It was written to, but more than half of the build interval has passed; the cron builds it.',
+  differs:
+    'Its copies were seen to differ; it is visited when that has lasted longer than replication takes.',
   window: 'A window is open in which nothing is started.',
   paused: 'An operator has paused the schedule.',
   off: 'The settings turn this off.',

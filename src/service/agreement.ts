@@ -59,6 +59,15 @@ function stateOf(own: WatchedShard | undefined, peers: readonly PeerTree[]): Agr
   return told.length < roots.length || peers.length === 0 ? 'unknown' : 'equal';
 }
 
+/**
+ * Whether the newest trees differ although no copy was written to since its own: what replication has not brought
+ * yet looks otherwise.
+ */
+export function settledCopiesDiffer(own: WatchedShard | undefined, peers: readonly PeerTree[]): boolean {
+  const stale = own?.moved === true || peers.some(({ tree }) => tree?.stale === true);
+  return !stale && stateOf(own, peers) === 'differs';
+}
+
 /** Of a cluster whose trees are seen in rounds only: what the last one found. */
 export function visitedAgreement(visit: VisitRecord | null): Agreement {
   const state =

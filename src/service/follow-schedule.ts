@@ -1,5 +1,4 @@
 /** Follows the schedule and asks the peers now and then, until the service stops. */
-import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { Events } from './events.ts';
 import type { PeerWatch } from './peer-watch.ts';
@@ -12,7 +11,6 @@ export interface FollowOptions {
   readonly runs: Runs;
   readonly peers: PeerWatch;
   readonly operations: ServiceOperations;
-  readonly clock: Clock;
   readonly events: Events;
   readonly signal: AbortSignal;
   /** Between two askings of the peers. */
@@ -26,11 +24,9 @@ export async function followSchedule(options: FollowOptions): Promise<void> {
 }
 
 async function watchPeers(options: FollowOptions): Promise<void> {
-  const { clock, signal, intervalMs } = options;
+  const { peers, signal, intervalMs } = options;
   while (!signal.aborted) {
-    await clock.sleep(intervalMs(), signal).catch((error: unknown) => {
-      if (!signal.aborted) throw error;
-    });
+    await peers.rest(intervalMs(), signal);
     await lookAtPeers(options);
   }
 }

@@ -4,6 +4,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import type { PeerClient, PeerListing } from '../peer/peer-client.ts';
 import type { ViewDescription } from '../shard-copy/shard-copy.ts';
 import type { Peers } from './members.ts';
+import { WokenSleep } from './woken-sleep.ts';
 
 export interface WatchedPeer {
   readonly place: string;
@@ -29,15 +30,27 @@ export class PeerWatch implements Disposable {
   readonly #peers: Peers;
   readonly #clock: Clock;
   readonly #clients = new Map<string, PeerClient>();
+  readonly #rest: WokenSleep;
   #watched: readonly WatchedPeer[] = [];
 
   constructor(peers: Peers, clock: Clock) {
     this.#peers = peers;
     this.#clock = clock;
+    this.#rest = new WokenSleep(clock);
   }
 
   get peers(): readonly WatchedPeer[] {
     return this.#watched;
+  }
+
+  /** Has {@link rest} end now. */
+  wake(): void {
+    this.#rest.wake();
+  }
+
+  /** The time between two looks. */
+  rest(intervalMs: number, signal: AbortSignal): Promise<void> {
+    return this.#rest.sleep(intervalMs, signal);
   }
 
   /** Asks every peer of the nodes file at once; `onAsked` is told how each answered. Throws only `cancelled`. */

@@ -8,6 +8,7 @@ import { holdsShard, type HeldShards } from '../peer/held-shards.ts';
 import { Schedule } from '../schedule/schedule.ts';
 import type { DueShard } from '../schedule/schedule-options.ts';
 import type { Settings } from '../settings/settings.ts';
+import { settledCopiesDiffer } from './agreement.ts';
 import { type Clusters, isCluster } from './clusters.ts';
 import type { Events } from './events.ts';
 import type { History, VisitRecord } from './history.ts';
@@ -16,6 +17,7 @@ import type { Run } from './run.ts';
 import type { Runs } from './runs.ts';
 import { scheduleOptionsOf } from './schedule-options-of.ts';
 import type { ShardWatch } from './shard-watch.ts';
+import { WokenSleep } from './woken-sleep.ts';
 
 export interface ScheduleLoopOptions {
   readonly settings: Settings;
@@ -39,13 +41,14 @@ export class ScheduleLoop {
   readonly #options: ScheduleLoopOptions;
   #settings: Settings;
   readonly #visits = new Map<string, VisitRecord>();
-  #wake = new AbortController();
+  readonly #rest: WokenSleep;
   #sweptMs = 0;
 
   constructor(options: ScheduleLoopOptions) {
     this.#options = options;
     this.#settings = options.settings;
     const { history, clock } = options;
+    this.#rest = new WokenSleep(clock);
     const last = history.recall(lastRoundMemory);
     this.schedule = new Schedule(
       scheduleOptionsOf(options.settings),
@@ -78,7 +81,7 @@ export class ScheduleLoop {
 
   /** Looks and decides at once instead of after the interval. */
   wake(): void {
-    this.#wake.abort();
+    this.#rest.wake();
   }
 
   /** Goes on until the signal is aborted. */
@@ -86,12 +89,10 @@ export class ScheduleLoop {
     const { clock, events } = this.#options;
     while (!signal.aborted) {
       try {
-        // Before the turn: who wakes it meanwhile is not missed.
-        this.#wake = new AbortController();
         await this.#turn(runs, signal);
         const nowMs = clock.nowMs();
         const untilMs = Math.min(this.#settings.build.pollInterval, this.schedule.nextWakeMs(nowMs) - nowMs);
-        await this.#sleep(Math.max(untilMs, 1), signal);
+        await this.#rest.sleep(Math.max(untilMs, 1), signal);
       } catch (error) {
         if (signal.aborted) return;
         events.problem(
@@ -99,16 +100,9 @@ export class ScheduleLoop {
           CodedError.from(error),
           'a turn of the schedule failed; the next one tries again',
         );
-        await this.#sleep(this.#settings.build.pollInterval, signal);
+        await this.#rest.sleep(this.#settings.build.pollInterval, signal);
       }
     }
-  }
-
-  async #sleep(delayMs: number, signal: AbortSignal): Promise<void> {
-    const wake = this.#wake.signal;
-    await this.#options.clock.sleep(delayMs, AbortSignal.any([signal, wake])).catch((error: unknown) => {
-      if (!wake.aborted && !signal.aborted) throw error;
-    });
   }
 
   /** Looks at all shards and tells the schedule; what it gives is as of now. */
@@ -126,6 +120,8 @@ export class ScheduleLoop {
     for (const { group, shard } of present) {
       const moved = shards.find(group, shard)?.moved ?? false;
       this.schedule.observe(group, shard, moved, nowMs, this.visit(group, shard)?.visitedMs ?? null);
+      const differ = settledCopiesDiffer(shards.find(group, shard), peers.trees(group, shard));
+      this.schedule.observeCopies(group, shard, differ, nowMs);
     }
     this.schedule.retain(present);
   }
@@ -199,6 +195,8 @@ export class ScheduleLoop {
       if (group !== null && shard !== null) this.schedule.ended('build', group, shard, nowMs, tookMs);
       return;
     }
+    // What was changed at the peers is asked for at once: whoever looks next is told how things stand.
+    if (resource.counts.changed > 0) this.#options.peers.wake();
     const whole = resource.name === null && resource.entity === null && resource.peers === null;
     const own = isCluster(group)
       ? [{ group, shard: 0 }]

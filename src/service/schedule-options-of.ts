@@ -6,6 +6,7 @@ import type { Settings } from '../settings/settings.ts';
 
 export function scheduleOptionsOf({
   name,
+  peerInterval,
   build,
   round,
   windows,
@@ -19,6 +20,9 @@ export function scheduleOptionsOf({
       cron: cronOf(round.cron, timeZone),
       off: round.mode === 'off',
       jitterMs: round.jitter,
+      // What peers were last heard to have is up to an interval old: shorter, and every build would look like a difference.
+      quickDelayMs: Math.max(round.quickDelay, peerInterval),
+      quickIntervalMs: round.quickInterval,
       deadlineMs: round.deadline,
       deadlines: new Map(round.deadlines.map(({ group, deadline }) => [group, deadline])),
       shardsPerFiring: round.shardsPerFiring,

@@ -148,7 +148,7 @@ export class Service implements AsyncDisposable {
     this.#notReady = null;
     this.#events.serving({ listen: this.address, admin: this.adminAddress, root });
     const following = followSchedule({
-      ...{ loop, runs, peers, operations, clock: this.#clock, events: this.#events, signal },
+      ...{ loop, runs, peers, operations, events: this.#events, signal },
       intervalMs: () => this.#settings.peerInterval,
     });
     this.#parts.defer(() => following);

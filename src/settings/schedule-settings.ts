@@ -30,6 +30,18 @@ export const roundSettings = z.strictObject({
   jitter: duration()
     .prefault('30s')
     .meta(note('A round begins up to this much later, differently at each replica.', reload)),
+  quickDelay: duration()
+    .prefault('1m')
+    .meta(
+      note(
+        'For how long peers must tell of trees that differ, while nothing is written, before the shard is visited ' +
+          'without waiting for the cron; at least `peerInterval`.',
+        reload,
+      ),
+    ),
+  quickInterval: duration()
+    .prefault('5m')
+    .meta(note('A shard is visited that way no sooner than this after its last visit.', reload)),
   shardsPerFiring: z
     .int()
     .min(1)

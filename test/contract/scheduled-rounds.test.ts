@@ -38,6 +38,24 @@ test('what another process writes here reaches the other replica', async () => {
   expect((await two.get('/v1/properties/g/n/c')).status).toBe(200);
 });
 
+test('copies that differ between rounds are visited long before the cron, for a reason that is told', async () => {
+  const [one, two] = await twoReplicas({ 'round.cron': '@yearly', 'round.quickDelay': '100ms' });
+  const mended = one.firstRun('/v1/events', ({ kind, outcome }) => kind === 'repair' && outcome !== null);
+  await cluster.load('one', { c: 2 });
+  expect(await mended).toMatchObject({ trigger: 'differs', outcome: 'converged', counts: { changed: 1 } });
+  expect((await two.get('/v1/properties/g/n/c')).status).toBe(200);
+});
+
+test('after a round that changed something the copies are known to agree without waiting for the next look', async () => {
+  await cluster.load('one', { a: 1 });
+  await cluster.load('two', { b: 1 });
+  const two = await cluster.start('two');
+  const one = await cluster.start('one', { nodes: await cluster.nodes(two), peerInterval: '1h' });
+  await expect.poll(async () => (await one.get('/v1/status')).body.shards[0].agreement.state).toBe('differs');
+  await one.run('/v1/repairs', {});
+  await expect.poll(async () => (await one.get('/v1/status')).body.shards[0].agreement.state).toBe('equal');
+});
+
 test('a write is followed by a quick build, and the tree then differs from the other one', async () => {
   const [one] = await twoReplicas({ 'round.mode': 'off' });
   const built = one.firstRun('/v1/events', ({ kind, state }) => kind === 'build' && state === 'ended');

@@ -28,6 +28,8 @@ function optionsOf(replica: Replica, seed: number): ScheduleOptions {
       cron: cron(random.pick(['@every 3m', '@every 8m'])),
       off: false,
       jitterMs: random.pick([0, 20_000]),
+      quickDelayMs: 60_000,
+      quickIntervalMs: 300_000,
       deadlineMs: 3_600_000,
       deadlines: new Map(),
       shardsPerFiring: null,

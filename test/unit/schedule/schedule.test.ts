@@ -1,45 +1,9 @@
 /** The schedule over a clock that is set by hand: what is due, what is not and why. */
 import { beforeEach, describe, expect, test } from 'vitest';
-import { type Cron, parseCron } from '../../../src/schedule/cron.ts';
 import { Schedule } from '../../../src/schedule/schedule.ts';
-import type { ScheduleMemory, ScheduleOptions } from '../../../src/schedule/schedule-options.ts';
+import type { ScheduleMemory } from '../../../src/schedule/schedule-options.ts';
+import { cron, hour, minute, type OptionChanges, scheduleOptions } from '../../support/schedule-options.ts';
 import { TestClock } from '../../support/test-clock.ts';
-
-const minute = 60_000;
-const hour = 60 * minute;
-
-function cron(text: string): Cron {
-  const parsed = parseCron(text);
-  if (typeof parsed === 'string') throw new Error(parsed);
-  return parsed;
-}
-
-interface Changes {
-  readonly build?: Partial<ScheduleOptions['build']>;
-  readonly round?: Partial<ScheduleOptions['round']>;
-  readonly windows?: ScheduleOptions['windows'];
-  readonly catchUp?: boolean;
-  readonly seed?: string;
-}
-
-function options({ build, round, ...rest }: Changes = {}): ScheduleOptions {
-  return {
-    build: { cron: cron('@hourly'), quickDelayMs: 10 * minute, halfInterval: false, ...build },
-    round: {
-      cron: cron('@every 10m'),
-      off: false,
-      jitterMs: 0,
-      deadlineMs: 24 * hour,
-      deadlines: new Map(),
-      shardsPerFiring: null,
-      ...round,
-    },
-    windows: [],
-    catchUp: true,
-    seed: 'one',
-    ...rest,
-  };
-}
 
 const nothing: ScheduleMemory = { lastRoundFiringMs: null, paused: false };
 let clock: TestClock;
@@ -49,10 +13,10 @@ beforeEach(() => {
 
 /** A schedule with shards 0 to `count` of group g, none of which has moved. */
 function scheduled(
-  changes: Changes = {},
+  changes: OptionChanges = {},
   { count = 2, memory = nothing }: { count?: number; memory?: ScheduleMemory } = {},
 ): Schedule {
-  const schedule = new Schedule(options(changes), memory, clock.nowMs());
+  const schedule = new Schedule(scheduleOptions(changes), memory, clock.nowMs());
   for (let shard = 0; shard < count; shard += 1) schedule.observe('g', shard, false, clock.nowMs());
   return schedule;
 }
@@ -151,7 +115,7 @@ describe('rounds', () => {
   });
 
   test('remember visits over a restart', () => {
-    const schedule = new Schedule(options({ round: { shardsPerFiring: 1 } }), nothing, clock.nowMs());
+    const schedule = new Schedule(scheduleOptions({ round: { shardsPerFiring: 1 } }), nothing, clock.nowMs());
     schedule.observe('g', 0, false, clock.nowMs(), clock.nowMs() - hour);
     schedule.observe('g', 1, false, clock.nowMs(), clock.nowMs() - 2 * hour);
     clock.wallMs += 10 * minute;
