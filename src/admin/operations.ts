@@ -66,6 +66,9 @@ export interface Operations {
   /** Calls `listener` with a run whenever it moves on; `id` null for all runs. Returns how to stop. */
   follow(id: string | null, listener: (run: RunResource) => void): () => void;
   cancel(id: string): RunResource;
+  /** Settles once its work has unwound; then it holds nothing until it is resumed. */
+  pauseRun(id: string): Promise<RunResource>;
+  resumeRun(id: string): RunResource;
   setPaused(paused: boolean): void;
   /** Null where there is none, or where it is deleted and `deleted` is false. */
   property(group: string, name: string, id: string, deleted: boolean): Promise<PropertyResource | null>;

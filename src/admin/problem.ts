@@ -15,6 +15,7 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   busy: 503,
   fuse: 409,
   refused: 403,
+  'key-used': 409,
   timeout: 504,
   unreachable: 502,
   'read-only': 403,

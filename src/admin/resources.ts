@@ -15,7 +15,7 @@ export const shardNumber = z
   .max(shardsMax - 1);
 
 export const runKinds = ['build', 'repair'] as const;
-export const runStates = ['waiting', 'running', 'ended'] as const;
+export const runStates = ['waiting', 'running', 'paused', 'ended'] as const;
 export const runTriggers = ['operator', 'start', 'cron', 'catch-up', 'quick', 'differs'] as const;
 export const runOutcomes = [
   'built',
@@ -53,7 +53,7 @@ export const runResource = z
     kind: z.enum(runKinds),
     trigger: z.enum(runTriggers),
     state: z.enum(runStates),
-    waitReason: z.string().nullable().describe('Why it has not begun.'),
+    waitReason: z.string().nullable().describe('Why it waits.'),
     outcome: z.enum(runOutcomes).nullable(),
     reason: z.string().nullable().describe('Why it ended as it did.'),
     error: codedError,
@@ -186,6 +186,7 @@ export const statusResource = z
     startedAt: z.iso.datetime(),
     runsWaiting: count,
     runsRunning: count,
+    runsPaused: count,
     lateShards: count.describe('Shards that by the forecast will be visited after their deadline.'),
     warnings: z.array(z.string()),
     shards: z.array(shardResource),

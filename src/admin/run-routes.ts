@@ -53,6 +53,28 @@ export function addRuns(app: App, operations: Operations, streams: EventStreams)
     { schema: { summary: 'Cancel a run', params: runPath, response: { 200: runResource } } },
     async ({ params }) => operations.cancel(params.id),
   );
+  app.post(
+    '/v1/runs/:id/pause',
+    {
+      schema: {
+        summary: 'Pause a run: its work is cut, it holds nothing, and waits to be resumed or cancelled',
+        params: runPath,
+        response: { 200: runResource },
+      },
+    },
+    ({ params }) => operations.pauseRun(params.id),
+  );
+  app.post(
+    '/v1/runs/:id/resume',
+    {
+      schema: {
+        summary: 'Queue a paused run again: what it mended stays mended, the comparison starts anew',
+        params: runPath,
+        response: { 200: runResource },
+      },
+    },
+    async ({ params }) => operations.resumeRun(params.id),
+  );
   app.get(
     '/v1/runs/:id/events',
     { schema: { summary: 'Live progress of a run (server-sent events)', params: runPath } },

@@ -1,6 +1,5 @@
 /** `runs`, `watch` and `cancel`: builds and repairs of a running replica, those that ended and those under way. */
 import type { ChangeResource, RunResource } from '../admin/resources.ts';
-import { formatDuration } from '../lib/duration.ts';
 import { addAdminOptions, AdminClient, type AdminOptions } from './admin-client.ts';
 import {
   addRun,
@@ -10,6 +9,7 @@ import {
   exitCodes,
   wholeNumber,
 } from './command.ts';
+import { readableRun, runPath } from './run-text.ts';
 
 interface RunsOptions extends AdminOptions {
   readonly limit: number;
@@ -122,30 +122,9 @@ async function runWatch(context: CommandContext, [id]: string[], options: AdminO
   return id === undefined || last === null ? exitCodes.done : codeOf(last);
 }
 
-function runPath(id: string): string {
-  return `/v1/runs/${encodeURIComponent(id)}`;
-}
-
 function codeOf({ outcome }: RunResource): ExitCode {
   const { done, differs, inconclusive, error } = exitCodes;
   if (outcome === 'differs') return differs;
   if (outcome === 'inconclusive' || outcome === null || outcome === 'cancelled') return inconclusive;
   return outcome === 'failed' ? error : done;
-}
-
-function readableRun(run: RunResource): string {
-  const { id, kind, trigger, group, shard, entity, name, state, outcome, counts, progress, etaSeconds } = run;
-  const what =
-    entity ??
-    `${group ?? 'all groups'}${shard === null ? '' : `/${shard}`}${name === null ? '' : ` ${name}`}`;
-  const head = `${run.createdAt.slice(0, 19)}  ${id}  ${kind} of ${what} (${trigger}${run.dryRun ? ', dry run' : ''})`;
-  if (state === 'waiting') return `${head}: waits (${run.waitReason})`;
-  if (state === 'running') {
-    const eta = etaSeconds === null ? '' : `, ${formatDuration(etaSeconds * 1_000)} to go`;
-    const { phase = 'begins', propertiesDone = 0, propertiesTotal = 0 } = progress ?? {};
-    return `${head}: ${phase} ${propertiesDone} of ${propertiesTotal}${eta}`;
-  }
-  const why = run.reason === null ? '' : ` (${run.reason})`;
-  const did = kind === 'build' ? '' : `, ${counts.differing} differing, ${counts.changed} changed`;
-  return `${head}: ${outcome}${why}${did}`;
 }

@@ -1,17 +1,18 @@
-/** `pause`, `resume` and `peers`: the schedule of a running replica held and let go, and who its peers are. */
-import type { PeerResource } from '../admin/resources.ts';
+/** `pause`, `resume` and `peers`: the schedule of a running replica, or one run, held and let go, and who its peers are. */
+import type { PeerResource, RunResource } from '../admin/resources.ts';
 import { addAdminOptions, AdminClient, type AdminOptions } from './admin-client.ts';
 import { addRun, type AddVerb, exitCodes } from './command.ts';
 import { table } from './output.ts';
+import { readableRun, runPath } from './run-text.ts';
 
 export const addPause: AddVerb = steering(
   'pause',
-  'Starts nothing by itself until resumed, also after a restart; what runs goes on.',
+  'Starts nothing by itself until resumed, also after a restart, and what runs goes on; or pauses one run.',
   true,
 );
 export const addResume: AddVerb = steering(
   'resume',
-  'Starts by itself again; what was missed is made up for once.',
+  'Starts by itself again, and what was missed is made up for once; or queues a paused run again.',
   false,
 );
 
@@ -20,9 +21,15 @@ function steering(verb: 'pause' | 'resume', description: string, paused: boolean
     const command = program
       .command(verb)
       .description(description)
-      .addHelpText('after', `\nExample: tallystick ${verb}`);
-    addRun<AdminOptions>(addAdminOptions(command), environment, onExit, async (context, _, options) => {
+      .argument('[run]', 'only this one; without, the schedule')
+      .addHelpText('after', `\nExamples:\n  tallystick ${verb}\n  tallystick ${verb} 019ab1…`);
+    addRun<AdminOptions>(addAdminOptions(command), environment, onExit, async (context, [id], options) => {
       const client = await AdminClient.open(context, options);
+      if (id !== undefined) {
+        const run = await client.ask<RunResource>('POST', `${runPath(id)}/${verb}`);
+        await context.out.result({ ...run }, readableRun(run));
+        return exitCodes.done;
+      }
       await client.ask('POST', `/v1/${verb}`);
       await context.out.summary({ paused }, paused ? 'paused' : 'goes on');
       return exitCodes.done;

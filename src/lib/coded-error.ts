@@ -32,6 +32,8 @@ export const errorCodes = {
   busy: 'Another process holds what is needed; try again, the message names what.',
   fuse: 'The repair would replace more live properties than allowed; look at a dry run, then confirm the number.',
   refused: 'The other side will not do this; the message gives its reason.',
+  'key-used':
+    'The idempotency key came with another order before; nothing was done. A new order takes a new key.',
   timeout: 'A step took longer than its timeout; the message names the step.',
   unreachable: 'A place could not be reached or the connection broke.',
   cancelled: 'The run was cancelled; running it again continues it.',

@@ -33,6 +33,7 @@ const statusOf: Readonly<Record<ErrorCode, Code>> = {
   busy: Code.ResourceExhausted,
   fuse: Code.FailedPrecondition,
   refused: Code.PermissionDenied,
+  'key-used': Code.AlreadyExists,
   timeout: Code.DeadlineExceeded,
   unreachable: Code.Unavailable,
   cancelled: Code.Canceled,

@@ -8,7 +8,7 @@ export const waitReasons = {
   differs:
     'Its copies were seen to differ; it is visited when that has lasted longer than replication takes.',
   window: 'A window is open in which nothing is started.',
-  paused: 'An operator has paused the schedule.',
+  paused: 'An operator has paused the schedule, or this run.',
   off: 'The settings turn this off.',
   missed: 'Its time passed while nothing ran, and the settings do not catch up.',
   running: 'Its previous build or run has not ended.',

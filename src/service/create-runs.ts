@@ -52,17 +52,17 @@ export function createRuns(parts: RunsParts): Runs {
       events.runStarted(run.resource);
     },
     onEnd: (run) => {
-      loop.ended(run, tookMs(run));
-      events.runEnded(run.resource, tookMs(run));
+      loop.ended(run, run.tookMs);
+      events.runEnded(run.resource, run.tookMs);
       // What was built or repaired changes what is due; looking once, after the last, is enough.
       if (runs.waiting === 0) loop.wake();
     },
+    onPause: (run) => {
+      loop.paused(run);
+      events.runPaused(run.resource);
+    },
   });
   return runs;
-}
-
-function tookMs({ resource: { startedAt, endedAt } }: Run): number {
-  return Date.parse(endedAt ?? '') - Date.parse(startedAt ?? endedAt ?? '');
 }
 
 async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<void> {

@@ -79,6 +79,10 @@ export class Events {
     this.#log.debug({ run: id, kind, trigger, group, shard, dryRun }, 'a run has begun');
   }
 
+  runPaused({ id, kind, group, shard }: RunResource): void {
+    this.#log.info({ run: id, kind, group, shard }, 'a run was paused');
+  }
+
   runEnded(run: RunResource, tookMs: number): void {
     const { id, kind, trigger, group, shard, outcome, reason, error, counts } = run;
     const { metrics } = this;

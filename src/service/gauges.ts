@@ -24,6 +24,7 @@ export async function refreshGauges(status: StatusResource, options: GaugesOptio
   metrics.lateShards.set(status.lateShards);
   metrics.runsWaiting.set(status.runsWaiting);
   metrics.runsRunning.set(status.runsRunning);
+  metrics.runsPaused.set(status.runsPaused);
   metrics.followers.set(followers);
   metrics.peers.set(status.peers.length);
   metrics.diskFree.set(await freeBytes(root));

@@ -165,6 +165,11 @@ export class History implements Disposable {
     });
   }
 
+  /** Forgets the changes of a run, which will tell them anew. */
+  dropChanges(runId: string): void {
+    this.#run('DELETE FROM change WHERE run_id = ?', [runId]);
+  }
+
   changes(runId: string, after: number, limit: number): ChangeResource[] {
     const rows = this.#all<{ resource: string }>(
       'SELECT resource FROM change WHERE run_id = ? AND number > ? ORDER BY number LIMIT ?',
@@ -191,7 +196,7 @@ export class History implements Disposable {
     ]);
   }
 
-  /** The run an order was given under this key; null for a new key. Throws `refused` where it was another order. */
+  /** The run an order was given under this key; null for a new key. Throws `key-used` where it was another order. */
   runOfKey(key: string, fingerprint: string): string | null {
     const [row] = this.#all<{ fingerprint: string; run_id: string }>(
       'SELECT * FROM idempotency WHERE key = ?',
@@ -199,7 +204,7 @@ export class History implements Disposable {
     );
     if (row === undefined) return null;
     if (row.fingerprint === fingerprint) return row.run_id;
-    throw new CodedError('refused', `idempotency key ${key} was used for another order`, {
+    throw new CodedError('key-used', `idempotency key ${key} was used for another order`, {
       field: 'Idempotency-Key',
       value: key,
     });

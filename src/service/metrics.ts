@@ -86,6 +86,7 @@ export class Metrics {
 
   readonly runsWaiting = this.#gauge('runs_waiting', 'Runs that wait for their turn.');
   readonly runsRunning = this.#gauge('runs_running', 'Runs under way.');
+  readonly runsPaused = this.#gauge('runs_paused', 'Runs that an operator has paused.');
   readonly runs = this.#counter('runs_total', 'Runs that have ended.', ['kind', 'trigger', 'outcome']);
   readonly runSeconds = this.#histogram('run_seconds', 'How long runs took.', ['kind']);
   readonly buildLeaves = this.#counter('build_leaves_total', 'Leaves of trees that were built.');

@@ -1,4 +1,8 @@
-/** One build or repair as a resource that moves on: waiting, running, ended. Knows nothing of how the work is done. */
+/**
+ * One build or repair as a resource that moves on: waiting, running, perhaps paused and waiting again, ended. Knows
+ * nothing of how the work is done. A paused run holds nothing: its work was cut as by a cancel, and begins again
+ * when it is resumed; what was mended before stays mended.
+ */
 import type { ChangeResource, RunResource } from '../admin/resources.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
@@ -39,10 +43,15 @@ export class Run {
   readonly #history: History;
   readonly #onMove: (run: RunResource) => void;
   readonly #cancel = new AbortController();
+  #pause = new AbortController();
   #resource: RunResource;
+  /** What came of attempts that were paused. */
+  #earlier = noRunCounts;
   #pending: ChangeResource[] = [];
   #toldAtMs = 0;
   #phaseStartMs = 0;
+  #startMs = 0;
+  #tookMs = 0;
 
   constructor(
     id: string,
@@ -84,17 +93,65 @@ export class Run {
     return this.#resource;
   }
 
-  /** Aborted when somebody cancels the run. */
+  /** Aborted when somebody cancels or pauses the run. */
   get signal(): AbortSignal {
-    return this.#cancel.signal;
+    return AbortSignal.any([this.#cancel.signal, this.#pause.signal]);
+  }
+
+  /** Time for which it was running. */
+  get tookMs(): number {
+    return this.#tookMs;
   }
 
   cancel(reason: string): void {
     this.#cancel.abort(new CodedError('cancelled', reason));
   }
 
+  /** Cuts the work; the run is {@link hold held} once it has unwound. */
+  pause(): void {
+    this.#pause.abort(new CodedError('cancelled', 'it was paused by an operator'));
+  }
+
+  /** Whether its work was cut to be gone on with later. */
+  get pausing(): boolean {
+    return this.#pause.signal.aborted && !this.#cancel.signal.aborted;
+  }
+
+  /** Waiting or running -> paused. */
+  hold(): void {
+    this.#stopTime();
+    const { counts, progress, dryRun, changes } = this.#resource;
+    const { propertiesDone = 0, bytes = 0 } = progress?.phase === 'carry out' ? progress : {};
+    if (dryRun) {
+      // It will say all of it again.
+      this.#pending = [];
+      if (changes > 0) this.#history.dropChanges(this.id);
+      this.#earlier = noRunCounts;
+    } else {
+      this.#flush();
+      const sent = counts.changed - this.#earlier.changed;
+      const attempt = { ...noRunCounts, differing: propertiesDone, shipped: sent, bytes };
+      this.#earlier = addCounts(counts, attempt);
+    }
+    this.#move({
+      state: 'paused',
+      waitReason: 'paused',
+      etaSeconds: null,
+      counts: this.#earlier,
+      ...(dryRun && { changes: 0, changesDropped: 0 }),
+    });
+  }
+
+  /** Paused -> waiting. */
+  release(): void {
+    this.#pause = new AbortController();
+    this.#move({ state: 'waiting', waitReason: 'turn', progress: null });
+  }
+
+  /** Waiting -> running. */
   start(): void {
-    this.#move({ state: 'running', waitReason: null, startedAt: this.#now() });
+    this.#startMs = this.#clock.monotonicMs();
+    this.#move({ state: 'running', waitReason: null, startedAt: this.#resource.startedAt ?? this.#now() });
   }
 
   /** Tells how far it is; written nowhere, told to followers now and then. */
@@ -131,6 +188,7 @@ export class Run {
 
   /** Ends it; what it counted so far stays where `end` has no counts. */
   end(end: RunEnd): void {
+    this.#stopTime();
     this.#flush();
     const shards = (end.shards ?? []).slice(0, shardsListedMax);
     this.#move({
@@ -140,6 +198,7 @@ export class Run {
       etaSeconds: null,
       endedAt: this.#now(),
       ...end,
+      ...(end.counts && { counts: addCounts(this.#earlier, end.counts) }),
       shards,
     });
   }
@@ -170,9 +229,25 @@ export class Run {
     this.#onMove(this.#resource);
   }
 
+  #stopTime(): void {
+    if (this.#resource.state === 'running') this.#tookMs += this.#clock.monotonicMs() - this.#startMs;
+  }
+
   #now(): string {
     return new Date(this.#clock.nowMs()).toISOString();
   }
+}
+
+function addCounts(one: RunResource['counts'], other: RunResource['counts']): RunResource['counts'] {
+  const { differing, changed, kept, failed, shipped, bytes } = other;
+  return {
+    differing: one.differing + differing,
+    changed: one.changed + changed,
+    kept: one.kept + kept,
+    failed: one.failed + failed,
+    shipped: one.shipped + shipped,
+    bytes: one.bytes + bytes,
+  };
 }
 
 /** An error as a run tells it: with what its details say in plain values, such as the count of a fuse. */

@@ -1,6 +1,7 @@
 /**
- * All runs of this replica: those that wait and run, in memory, and those that ended, in the history. Runs of
- * a kind go one after another, those ordered by hand first, so never two builds or two repairs are under way.
+ * All runs of this replica: those that wait, run or are paused, in memory, and those that ended, in the history.
+ * Runs of a kind go one after another, those ordered by hand first, so never two builds or two repairs are under way.
+ * A paused run stands beside them and is in nobody's way.
  */
 import { randomUUID } from 'node:crypto';
 import type { Idempotency, RunFilter } from '../admin/operations.ts';
@@ -23,11 +24,15 @@ export interface RunsOptions {
   /** Told when a run was started and when it has ended. */
   readonly onStart: (run: Run) => void;
   readonly onEnd: (run: Run) => void;
+  /** Told when a run that had begun was paused. */
+  readonly onPause: (run: Run) => void;
 }
 
 interface Lane {
   readonly waiting: Run[];
   running: Run | null;
+  /** Settles when the run under way has unwound. */
+  attempt: Promise<void>;
   /** Settles when the lane has nothing to do. */
   busy: Promise<void>;
 }
@@ -37,6 +42,7 @@ type Listener = (run: RunResource) => void;
 export class Runs {
   readonly #options: RunsOptions;
   readonly #lanes: Readonly<Record<RunResource['kind'], Lane>> = { build: newLane(), repair: newLane() };
+  readonly #paused = new Map<string, Run>();
   readonly #listeners = new Set<{ readonly id: string | null; readonly listener: Listener }>();
   readonly #stopping = new AbortController();
   #lastIdMs = 0;
@@ -50,11 +56,15 @@ export class Runs {
     return this.#lanes.build.waiting.length + this.#lanes.repair.waiting.length;
   }
 
+  get paused(): number {
+    return this.#paused.size;
+  }
+
   get running(): number {
     return Number(this.#lanes.build.running !== null) + Number(this.#lanes.repair.running !== null);
   }
 
-  /** Queues a run. Throws `busy` beyond {@link waitingRunsMax}, `refused` while draining or for a key of another order. */
+  /** Queues a run. Throws `busy` beyond {@link waitingRunsMax}, `refused` while draining, `key-used` for a key of another order. */
   add(order: RunOrder, idempotency: Idempotency | null = null): RunResource {
     const { clock, history } = this.#options;
     if (this.#stopping.signal.aborted)
@@ -62,7 +72,7 @@ export class Runs {
     const known = idempotency === null ? null : history.runOfKey(idempotency.key, idempotency.fingerprint);
     if (known !== null) return this.get(known);
     const lane = this.#lanes[order.kind];
-    if (lane.waiting.length >= waitingRunsMax)
+    if (lane.waiting.length + this.#paused.size >= waitingRunsMax)
       throw new CodedError('busy', `${waitingRunsMax} runs are waiting already`);
     const run = new Run(this.#nextId(), order, {
       clock,
@@ -71,14 +81,20 @@ export class Runs {
     });
     if (idempotency !== null)
       history.saveKey(idempotency.key, idempotency.fingerprint, run.id, clock.nowMs());
+    this.#enqueue(lane, run);
+    this.#tell(run.resource);
+    return run.resource;
+  }
+
+  #enqueue(lane: Lane, run: Run): void {
     // By hand goes before what goes by itself, and otherwise in order.
     const at =
-      order.trigger === 'operator' ? lane.waiting.findIndex((one) => one.order.trigger !== 'operator') : -1;
+      run.order.trigger === 'operator'
+        ? lane.waiting.findIndex((one) => one.order.trigger !== 'operator')
+        : -1;
     lane.waiting.splice(at < 0 ? lane.waiting.length : at, 0, run);
-    this.#tell(run.resource);
     if (lane.waiting.length === 1 && lane.running === null)
-      lane.busy = lane.busy.then(() => this.#goThrough(lane, order.kind));
-    return run.resource;
+      lane.busy = lane.busy.then(() => this.#goThrough(lane, run.order.kind));
   }
 
   /** Throws `not-found`. */
@@ -99,19 +115,50 @@ export class Runs {
     return this.#options.history.changes(id, after, limit);
   }
 
-  /** Cancels a run that waits or runs; one that ended stays as it is. */
+  /** Cancels a run that has not ended; one that has stays as it is. */
   cancel(id: string): RunResource {
     const run = this.#active(id);
     if (run === undefined) return this.get(id);
     const reason = 'it was cancelled by an operator; running it again continues it';
     run.cancel(reason);
-    for (const lane of Object.values(this.#lanes)) {
-      const at = lane.waiting.indexOf(run);
-      if (at < 0) continue;
-      lane.waiting.splice(at, 1);
-      this.#end(run, new CodedError('cancelled', reason));
+    if (this.#takeOut(run) || this.#paused.delete(id)) this.#end(run, new CodedError('cancelled', reason));
+    return run.resource;
+  }
+
+  /** Pauses a run that has not ended, and gives it once its work has unwound. */
+  async pause(id: string): Promise<RunResource> {
+    const run = this.#active(id);
+    if (run === undefined || this.#paused.has(id)) return this.get(id);
+    if (this.#takeOut(run)) this.#hold(run);
+    else {
+      run.pause();
+      await this.#lanes[run.order.kind].attempt;
     }
     return run.resource;
+  }
+
+  /** Queues a paused run again; any other stays as it is. */
+  resume(id: string): RunResource {
+    const run = this.#paused.get(id);
+    if (run === undefined) return this.get(id);
+    this.#paused.delete(id);
+    run.release();
+    this.#enqueue(this.#lanes[run.order.kind], run);
+    return run.resource;
+  }
+
+  /** Takes a run out of those that wait; false where it is not among them. */
+  #takeOut(run: Run): boolean {
+    const { waiting } = this.#lanes[run.order.kind];
+    const at = waiting.indexOf(run);
+    if (at >= 0) waiting.splice(at, 1);
+    return at >= 0;
+  }
+
+  #hold(run: Run): void {
+    this.#paused.set(run.id, run);
+    run.hold();
+    this.#options.onPause(run);
   }
 
   /** Calls `listener` whenever a run moves on; returns how to stop. */
@@ -138,23 +185,31 @@ export class Runs {
       for (const run of lane.waiting.splice(0)) this.#end(run, reason);
       lane.running?.cancel(reason.message);
     }
+    for (const run of this.#paused.values()) this.#end(run, reason);
+    this.#paused.clear();
     await this.idle();
   }
 
   async #goThrough(lane: Lane, kind: RunResource['kind']): Promise<void> {
-    const { work, onStart } = this.#options;
     for (let run = lane.waiting.shift(); run !== undefined; run = lane.waiting.shift()) {
       lane.running = run;
-      onStart(run);
-      run.start();
-      try {
-        await work[kind](run, AbortSignal.any([run.signal, this.#stopping.signal]));
-        this.#end(run, null);
-      } catch (error) {
-        this.#end(run, error);
-      } finally {
+      lane.attempt = this.#attempt(run, kind).finally(() => {
         lane.running = null;
-      }
+      });
+      await lane.attempt;
+    }
+  }
+
+  async #attempt(run: Run, kind: RunResource['kind']): Promise<void> {
+    const { work, onStart } = this.#options;
+    onStart(run);
+    run.start();
+    try {
+      await work[kind](run, AbortSignal.any([run.signal, this.#stopping.signal]));
+      this.#end(run, null);
+    } catch (error) {
+      if (run.pausing && !this.#stopping.signal.aborted) this.#hold(run);
+      else this.#end(run, error);
     }
   }
 
@@ -166,6 +221,7 @@ export class Runs {
   #active(id: string): Run | undefined {
     const { build, repair } = this.#lanes;
     return (
+      this.#paused.get(id) ??
       [build.running, repair.running, ...build.waiting, ...repair.waiting].find((run) => run?.id === id) ??
       undefined
     );
@@ -186,5 +242,5 @@ export class Runs {
 }
 
 function newLane(): Lane {
-  return { waiting: [], running: null, busy: Promise.resolve() };
+  return { waiting: [], running: null, attempt: Promise.resolve(), busy: Promise.resolve() };
 }

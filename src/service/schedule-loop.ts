@@ -187,6 +187,13 @@ export class ScheduleLoop {
       this.schedule.started(kind === 'build' ? 'build' : 'round', group, shard);
   }
 
+  /** Tells the schedule that a run was paused: the shard is built and visited as if it had never begun. */
+  paused({ resource: { kind, group, shard } }: Run): void {
+    const nowMs = this.#options.clock.nowMs();
+    if (group !== null && shard !== null)
+      this.schedule.ended(kind === 'build' ? 'build' : 'round', group, shard, nowMs, null);
+  }
+
   /** Tells the schedule and the history what a run came to. */
   ended({ resource }: Run, tookMs: number): void {
     const { kind, group, shard, outcome } = resource;

@@ -92,6 +92,7 @@ export class ServiceOperations implements Operations {
       startedAt: new Date(startedMs).toISOString(),
       runsWaiting: runs.waiting,
       runsRunning: runs.running,
+      runsPaused: runs.paused,
       warnings: warningsOf(shards, peers, lateShards),
       shards,
       peers,
@@ -204,6 +205,14 @@ export class ServiceOperations implements Operations {
 
   cancel(id: string): RunResource {
     return this.#parts.runs.cancel(id);
+  }
+
+  pauseRun(id: string): Promise<RunResource> {
+    return this.#parts.runs.pause(id);
+  }
+
+  resumeRun(id: string): RunResource {
+    return this.#parts.runs.resume(id);
   }
 
   setPaused(paused: boolean): void {

@@ -42,6 +42,8 @@ describe('probes and descriptions', () => {
     const more = [
       'runs/{id}/events',
       'runs/{id}/cancel',
+      'runs/{id}/pause',
+      'runs/{id}/resume',
       'pause',
       'resume',
       'properties/{group}/{name}/{id}',
@@ -247,8 +249,8 @@ describe('orders', () => {
     const { body } = await one.post('/v1/repairs', { group: 'g' }, headers);
     expect((await one.post('/v1/repairs', { group: 'g' }, headers)).body.id).toBe(body.id);
     expect(await one.post('/v1/builds', { group: 'g' }, headers)).toMatchObject({
-      status: 403,
-      body: { code: 'refused' },
+      status: 409,
+      body: { code: 'key-used', value: 'k1' },
     });
     await one.ended(body.id);
     expect((await one.post('/v1/repairs', { group: 'g' }, headers)).body).toMatchObject({

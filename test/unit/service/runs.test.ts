@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { CodedError } from '../../../src/lib/coded-error.ts';
+import type { RepairChange } from '../../../src/repair/report.ts';
 import { History } from '../../../src/service/history.ts';
 import type { Run, RunOrder } from '../../../src/service/run.ts';
 import { Runs } from '../../../src/service/runs.ts';
@@ -27,6 +28,7 @@ function openHistory(path = historyPath()): History {
 function heldRuns(history = openHistory()) {
   const begun: Run[] = [];
   const ended: string[] = [];
+  const paused: string[] = [];
   const gates: PromiseWithResolvers<void>[] = [];
   const work = async (run: Run, signal: AbortSignal): Promise<void> => {
     begun.push(run);
@@ -43,12 +45,18 @@ function heldRuns(history = openHistory()) {
     work: { build: work, repair: work },
     onStart: () => {},
     onEnd: ({ id }) => ended.push(id),
+    onPause: ({ id }) => paused.push(id),
   });
   const letGo = async (): Promise<void> => {
     gates.shift()?.resolve();
     await new Promise(setImmediate);
   };
-  return { runs, begun, ended, clock, letGo, history };
+  return { runs, begun, ended, paused, clock, letGo, history };
+}
+
+function changeOf(entity: string, result: RepairChange['result']): RepairChange {
+  const after = { revision: 1n, deleteTime: 0n, digest: Buffer.alloc(64) };
+  return { group: 'g', shard: 0, entity, place: 'p', result, before: null, after, reason: 'absent' };
 }
 
 const scheduled: RunOrder = { kind: 'repair', trigger: 'cron', group: 'g', shard: 0 };
@@ -87,6 +95,85 @@ test('what waits and what runs can be cancelled; the rest goes on', async () => 
   await letGo();
   await runs.idle();
   expect(runs.get(third ?? '').outcome).toBe('converged');
+});
+
+test("a paused run is in nobody's way, says that it waits, and is gone on with when it is resumed", async () => {
+  const { runs, begun, paused, ended, letGo } = heldRuns();
+  const [first = '', second = ''] = [0, 1].map((shard) => runs.add({ ...scheduled, shard }).id);
+  await new Promise(setImmediate);
+  expect(await runs.pause(first)).toMatchObject({ state: 'paused', waitReason: 'paused', outcome: null });
+  expect([runs.running, runs.waiting, runs.paused]).toEqual([1, 0, 1]);
+  expect(begun.map(({ id }) => id)).toEqual([first, second]);
+  expect([paused, ended]).toEqual([[first], []]);
+  expect(await runs.pause(first)).toMatchObject({ state: 'paused' });
+  expect(runs.list({ limit: 10, state: 'paused' }).map(({ id }) => id)).toEqual([first]);
+  expect(runs.resume(first)).toMatchObject({ state: 'waiting', waitReason: 'turn' });
+  // The gate of the cut attempt, then that of the other run.
+  await letGo();
+  await letGo();
+  expect(begun.map(({ id }) => id)).toEqual([first, second, first]);
+  await letGo();
+  await runs.idle();
+  for (const id of [first, second])
+    expect(runs.get(id)).toMatchObject({ state: 'ended', outcome: 'converged' });
+  expect(runs.resume(first)).toMatchObject({ state: 'ended' });
+  expect(await runs.pause(first)).toMatchObject({ state: 'ended' });
+});
+
+test('what waits can be paused too; what is paused can be cancelled, and ends with the service', async () => {
+  const { runs, begun, ended, letGo } = heldRuns();
+  const [first = '', second = '', third = ''] = [0, 1, 2].map(
+    (shard) => runs.add({ ...scheduled, shard }).id,
+  );
+  await new Promise(setImmediate);
+  for (const id of [second, third]) expect(await runs.pause(id)).toMatchObject({ state: 'paused' });
+  await letGo();
+  expect(begun.map(({ id }) => id)).toEqual([first]);
+  expect(runs.cancel(second)).toMatchObject({ state: 'ended', outcome: 'cancelled' });
+  await runs.stop();
+  expect(runs.get(third)).toMatchObject({ state: 'ended', outcome: 'cancelled' });
+  expect(ended).toEqual([first, second, third]);
+  expect(runs.paused).toBe(0);
+});
+
+test('counts go on over a pause; a dry run says all of it again', async () => {
+  const counts = { differing: 3, changed: 3, kept: 0, failed: 0, shipped: 3, bytes: 30 };
+  for (const dryRun of [false, true]) {
+    const history = openHistory();
+    const entered: PromiseWithResolvers<void>[] = [];
+    const work = async (run: Run, signal: AbortSignal): Promise<void> => {
+      const again = entered.length > 0;
+      for (const entity of ['g/n/a', 'g/n/b']) run.change(changeOf(entity, dryRun ? 'planned' : 'changed'));
+      run.progress('carry out', { propertiesDone: 2, propertiesTotal: 5, bytes: 20 });
+      entered.push(Promise.withResolvers());
+      entered.at(-1)?.resolve();
+      if (!again)
+        await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      run.end({ outcome: dryRun ? 'differs' : 'converged', reason: null, counts });
+    };
+    const runs = new Runs({
+      clock: new TestClock(),
+      history,
+      work: { build: work, repair: work },
+      onStart: () => {},
+      onEnd: () => {},
+      onPause: () => {},
+    });
+    const { id } = runs.add({ ...byHand, dryRun });
+    await new Promise(setImmediate);
+    const held = await runs.pause(id);
+    runs.resume(id);
+    await runs.idle();
+    const run = runs.get(id);
+    if (dryRun) {
+      expect(held).toMatchObject({ changes: 0, counts: { differing: 0 } });
+      expect([run.changes, runs.changes(id, 0, 10).length, run.counts]).toEqual([2, 2, counts]);
+    } else {
+      expect(held.counts).toEqual({ differing: 2, changed: 2, kept: 0, failed: 0, shipped: 2, bytes: 20 });
+      expect([run.changes, runs.changes(id, 0, 10).length]).toEqual([4, 4]);
+      expect(run.counts).toEqual({ differing: 5, changed: 5, kept: 0, failed: 0, shipped: 5, bytes: 50 });
+    }
+  }
 });
 
 test('stopping ends everything and takes no more', async () => {
