@@ -26,6 +26,18 @@ export const repairOrder = z.strictObject({
     .default(null)
     .describe('Names or places of the peers that take part beside this replica; null for all.'),
   dryRun: z.boolean().default(false).describe('Say what would change, and change nothing.'),
+  keepPlan: z
+    .boolean()
+    .default(false)
+    .describe('With `dryRun`: keep the plan for a later order; the run says until when.'),
+  plan: z
+    .string()
+    .regex(/^[\da-f-]{1,100}$/, 'the id of a run is wanted')
+    .nullable()
+    .default(null)
+    .describe(
+      'The dry run whose plan is carried out, where it still holds. What it is of stands in it: beside it, only `confirm` is given.',
+    ),
   confirm: count.nullable().default(null).describe('Allow up to this many live properties to be replaced.'),
 });
 

@@ -64,6 +64,10 @@ export const runResource = z
     peers: z.array(z.string()).nullable().describe('Places that were chosen; null for all.'),
     dryRun: z.boolean(),
     confirm: count.nullable(),
+    plan: z.string().nullable().describe('The dry run whose plan it carries out.'),
+    planUntil: time.describe(
+      'Until when its plan is kept, unless many newer ones are; null where it keeps none.',
+    ),
     createdAt: z.iso.datetime(),
     startedAt: time,
     endedAt: time,

@@ -38,10 +38,14 @@ export interface RoundReport {
   readonly copies: readonly RoundCopy[];
 }
 
-/** Runs a round over `members`. Throws `fuse` before anything changes, `cancelled`, and what matching throws. */
+/**
+ * Runs a round over `members`. Throws `fuse` before anything changes, `cancelled`, and what matching throws; where
+ * a kept plan is carried out also why a member cannot be reached, for a plan is of all of them.
+ */
 export async function runRound(members: readonly Member[], options: RoundOptions): Promise<RoundReport> {
   const lost: LostMember[] = [];
   let asked = await askMembers(members, lost, options);
+  throwLost(lost, options);
   if (asked.length === 0) return roundReport(members, [], lost, options);
   const present = matchMembers(asked, options.narrowing ?? {}).map(shardPlaces);
   asked = await buildTrees(asked, lost, present, options);
@@ -51,6 +55,7 @@ export async function runRound(members: readonly Member[], options: RoundOptions
     lost,
     options,
   );
+  throwLost(lost, options);
   const reports: ShardReport[] = [];
   let targets = asked.length === 0 ? [] : matchMembers(asked, options.narrowing ?? {});
   targets = targets.filter((target) => {
@@ -61,7 +66,7 @@ export async function runRound(members: readonly Member[], options: RoundOptions
   // Bounded by the members: every further turn is without one that was lost.
   while (targets.length > 0) {
     const { shards } = await repairTargets(targets, options);
-    const gone = lostPlaces(shards, asked);
+    const gone = carriesPlan(options) ? new Map<string, CodedError>() : lostPlaces(shards, asked);
     reports.push(...shards.filter((shard) => !isLost(shard, gone)));
     lost.push(...asked.flatMap(({ member }) => lostMember(member, gone)));
     asked = asked.filter(({ member }) => !gone.has(member.place));
@@ -71,6 +76,16 @@ export async function runRound(members: readonly Member[], options: RoundOptions
   }
   await buildTrees(asked, lost, reports.filter(({ changed }) => changed > 0).map(shardPlaces), options);
   return roundReport(members, reports, lost, options);
+}
+
+/** Whether a plan that was kept is carried out, rather than one made now. */
+function carriesPlan({ planPath, dryRun }: RoundOptions): boolean {
+  return planPath !== undefined && dryRun !== true;
+}
+
+function throwLost(lost: readonly LostMember[], options: RoundOptions): void {
+  const [first] = lost;
+  if (first !== undefined && carriesPlan(options)) throw first.error;
 }
 
 function lostMember(member: Member, gone: ReadonlyMap<string, CodedError>): LostMember[] {
@@ -134,9 +149,8 @@ async function buildTrees(
 }
 
 function repairTargets(targets: readonly ShardCopies[], options: RoundOptions): Promise<RepairReport> {
-  if (options.planPath !== undefined && options.dryRun !== true) {
-    return carryOutPlanFile(options.planPath, targets, options);
-  }
+  const { planPath } = options;
+  if (planPath !== undefined && carriesPlan(options)) return carryOutPlanFile(planPath, targets, options);
   return repairShards(targets, options);
 }
 
@@ -179,6 +193,10 @@ function roundReport(
   }
   if (repair.outcome === 'inconclusive')
     return { outcome: 'inconclusive', reason: repair.reason, repair, copies };
+  if (carriesPlan(options) && repair.kept > 0) {
+    const reason = `${repair.kept} planned changes were not made, for the copies have changed since the plan`;
+    return { outcome: 'inconclusive', reason, repair, copies };
+  }
   return { outcome: repair.outcome === 'differs' ? 'differs' : 'converged', reason: null, repair, copies };
 }
 

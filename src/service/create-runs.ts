@@ -7,6 +7,7 @@ import type { OnDamage } from '../tree/tree-directory.ts';
 import { buildShards } from './build-work.ts';
 import type { Events } from './events.ts';
 import type { History } from './history.ts';
+import type { KeptPlans } from './kept-plans.ts';
 import { LocalMember } from './local-member.ts';
 import type { LocalProvider } from './local-provider.ts';
 import type { Peers } from './members.ts';
@@ -25,6 +26,7 @@ export interface RunsParts {
   readonly events: Events;
   readonly peers: Peers;
   readonly clusters: Clusters;
+  readonly plans: KeptPlans;
   readonly provider: LocalProvider;
   readonly builder: TreeBuilder;
   readonly onDamage: OnDamage;
@@ -87,7 +89,8 @@ async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<
     );
   }, settings().round.timeout);
   try {
-    await repairMembers(run, opened.members, { clock, signal: AbortSignal.any([signal, timeout.signal]) });
+    const either = AbortSignal.any([signal, timeout.signal]);
+    await repairMembers(run, opened.members, { clock, plans: parts.plans, signal: either });
   } finally {
     clearTimeout(timer);
   }

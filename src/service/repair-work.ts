@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { RunResource } from '../admin/resources.ts';
+import { publishFile, temporaryPath } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { splitEntity } from '../property/entity.ts';
@@ -14,10 +15,12 @@ import type { RepairProgress } from '../repair/report.ts';
 import type { Member } from '../round/member.ts';
 import { type RoundOptions, type RoundReport, runRound } from '../round/run-round.ts';
 import { isCluster } from './clusters.ts';
+import type { KeptPlans } from './kept-plans.ts';
 import { countsOf, errorJson, type Run } from './run.ts';
 
 export interface RepairWorkOptions {
   readonly clock: Clock;
+  readonly plans: KeptPlans;
   readonly signal: AbortSignal;
 }
 
@@ -25,25 +28,30 @@ export interface RepairWorkOptions {
 export async function repairMembers(
   run: Run,
   members: readonly Member[],
-  options: RepairWorkOptions,
+  { plans, ...options }: RepairWorkOptions,
 ): Promise<RoundReport> {
-  const { name, entity, dryRun, confirm } = run.resource;
+  const { name, entity, dryRun, confirm, plan } = run.resource;
+  const keepAt = run.order.keepPlan === true ? await plans.place(run.id) : undefined;
   // A run of a cluster is of everything that its nodes have.
   const { group, shard } = isCluster(run.resource.group) ? { group: null, shard: null } : run.resource;
   const round: RoundOptions = {
     ...options,
     dryRun,
     confirmed: confirm,
+    planPath: plan === null ? keepAt : await plans.find(plan),
     narrowing: { ...(group !== null && { group }), ...(shard !== null && { shard }) },
     onChange: (change) => run.change(change),
     onProgress: (progress) => run.progress(progress.phase, figures(progress)),
     onStep: (text) => run.progress(text, {}),
   };
-  const narrow = name === null && entity === null ? null : { name, entity };
+  // What a plan is of was chosen when it was made.
+  const narrow = plan !== null || (name === null && entity === null) ? null : { name, entity };
   const report =
     narrow === null ? await runRound(members, round) : await narrowedRound(members, round, narrow, run);
   const { outcome, reason, repair, copies } = report;
+  const untilMs = keepAt === undefined ? null : await plans.keptUntilMs(run.id);
   run.end({
+    planUntil: untilMs === null ? null : new Date(untilMs).toISOString(),
     outcome,
     reason,
     error: repair.error && errorJson(repair.error),
@@ -87,13 +95,14 @@ async function narrowedRound(
   run: Run,
 ): Promise<RoundReport> {
   const directory = await mkdtemp(join(tmpdir(), 'tallystick-run-'));
-  const { onChange: _, ...quiet } = round;
+  const { onChange: _, planPath: keepAt, ...quiet } = round;
   try {
     const planned = join(directory, 'planned');
     const report = await runRound(members, { ...quiet, dryRun: true, planPath: planned });
     await using plan = await PlanFile.open(planned, round.signal);
-    const chosen = join(directory, 'chosen');
+    const chosen = keepAt === undefined ? join(directory, 'chosen') : temporaryPath(keepAt);
     const differing = await choose(plan, chosen, narrow, round.dryRun === true ? run : null, round);
+    if (keepAt !== undefined) await publishFile(chosen, keepAt);
     const counts = { differing, changed: 0, kept: 0, failed: 0, shipped: 0, bytes: 0 };
     const undecided = report.outcome === 'inconclusive' || report.outcome === 'failed';
     if (undecided || round.dryRun === true || differing === 0) {

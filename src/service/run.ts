@@ -12,12 +12,15 @@ import { changesKeptMax, type History } from './history.ts';
 
 /** What a run is asked to do; absent members are null or false. */
 export type RunOrder = Pick<RunResource, 'kind' | 'trigger'> &
-  Partial<Pick<RunResource, 'group' | 'shard' | 'name' | 'entity' | 'peers' | 'dryRun' | 'confirm'>> & {
+  Partial<
+    Pick<RunResource, 'group' | 'shard' | 'name' | 'entity' | 'peers' | 'dryRun' | 'confirm' | 'plan'>
+  > & {
     readonly force?: boolean;
+    readonly keepPlan?: boolean;
   };
 
 export type RunEnd = Pick<RunResource, 'outcome' | 'reason'> &
-  Partial<Pick<RunResource, 'shards' | 'copies' | 'error' | 'counts'>>;
+  Partial<Pick<RunResource, 'shards' | 'copies' | 'error' | 'counts' | 'planUntil'>>;
 
 /** Changes gathered before they are written to the history. */
 const changeBatch = 500;
@@ -63,9 +66,10 @@ export class Run {
     this.#history = parts.history;
     this.#onMove = parts.onMove;
     const { kind, trigger, group = null, shard = null, name = null, entity = null } = order;
-    const { peers = null, dryRun = false, confirm = null } = order;
+    const { peers = null, dryRun = false, confirm = null, plan = null } = order;
     this.#resource = {
-      ...{ id, kind, trigger, group, shard, name, entity, peers, dryRun, confirm },
+      ...{ id, kind, trigger, group, shard, name, entity, peers, dryRun, confirm, plan },
+      planUntil: null,
       state: 'waiting',
       waitReason: 'turn',
       outcome: null,

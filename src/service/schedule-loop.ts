@@ -12,6 +12,7 @@ import { settledCopiesDiffer } from './agreement.ts';
 import { type Clusters, isCluster } from './clusters.ts';
 import type { Events } from './events.ts';
 import type { History, VisitRecord } from './history.ts';
+import type { KeptPlans } from './kept-plans.ts';
 import type { PeerWatch } from './peer-watch.ts';
 import type { Run } from './run.ts';
 import type { Runs } from './runs.ts';
@@ -28,6 +29,7 @@ export interface ScheduleLoopOptions {
   readonly shards: ShardWatch;
   readonly peers: PeerWatch;
   readonly clusters: Clusters;
+  readonly plans: KeptPlans;
 }
 
 /** Names under which the history remembers it. */
@@ -143,6 +145,7 @@ export class ScheduleLoop {
     if (nowMs - this.#sweptMs > dayMs / 24) {
       this.#sweptMs = nowMs;
       history.sweep(nowMs - this.#settings.historyDays * dayMs);
+      await this.#options.plans.sweep();
     }
     // Keeps a scrape between turns cheap and right.
     events.metrics.lateShards.set(this.schedule.lateShards(nowMs));
@@ -204,7 +207,10 @@ export class ScheduleLoop {
     }
     // What was changed at the peers is asked for at once: whoever looks next is told how things stand.
     if (resource.counts.changed > 0) this.#options.peers.wake();
-    const whole = resource.name === null && resource.entity === null && resource.peers === null;
+    const { name, entity, peers, plan } = resource;
+    // Nothing was compared for a plan, and who only wanted to know puts no visit off.
+    const onlyAsked = resource.dryRun && resource.trigger === 'operator';
+    const whole = [name, entity, peers, plan].every((part) => part === null) && !onlyAsked;
     const own = isCluster(group)
       ? [{ group, shard: 0 }]
       : group === null || shard === null

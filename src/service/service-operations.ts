@@ -24,7 +24,8 @@ import { type Clusters, isCluster } from './clusters.ts';
 import type { Events } from './events.ts';
 import { refreshGauges } from './gauges.ts';
 import type { History } from './history.ts';
-import { orderedGroup } from './ordered-group.ts';
+import type { KeptPlans } from './kept-plans.ts';
+import { checkPlanOrder, orderedGroup } from './ordered-group.ts';
 import type { PeerWatch } from './peer-watch.ts';
 import type { PropertyReads } from './property-reads.ts';
 import type { Runs } from './runs.ts';
@@ -46,6 +47,7 @@ export interface OperationsParts {
   readonly shards: ShardWatch;
   readonly peers: PeerWatch;
   readonly clusters: Clusters;
+  readonly plans: KeptPlans;
   readonly reads: PropertyReads;
   readonly events: Events;
   /** Null when ready. */
@@ -162,9 +164,16 @@ export class ServiceOperations implements Operations {
   }
 
   async startRepair(order: RepairOrder, idempotency: Idempotency | null): Promise<RunResource> {
+    checkPlanOrder(order);
+    const by = { kind: 'repair', trigger: 'operator' } as const;
+    if (order.plan !== null) {
+      const { group, shard, name, entity, peers } = this.run(order.plan);
+      await this.#parts.plans.find(order.plan);
+      return this.#parts.runs.add({ ...order, ...by, group, shard, name, entity, peers }, idempotency);
+    }
     const group = orderedGroup(order);
     this.#checkPlace(group, order.shard);
-    return this.#parts.runs.add({ kind: 'repair', trigger: 'operator', ...order, group }, idempotency);
+    return this.#parts.runs.add({ ...order, ...by, group }, idempotency);
   }
 
   // A mistyped group is told at once; one that only a peer has is no mistake.

@@ -21,6 +21,7 @@ import { createRuns } from './create-runs.ts';
 import { Events } from './events.ts';
 import { followSchedule } from './follow-schedule.ts';
 import { History } from './history.ts';
+import { KeptPlans } from './kept-plans.ts';
 import { LocalProvider } from './local-provider.ts';
 import { Peers } from './members.ts';
 import { Metrics } from './metrics.ts';
@@ -120,7 +121,9 @@ export class Service implements AsyncDisposable {
     const shards = new ShardWatch({ root, held: this.#held, clock: this.#clock, onDamage: this.#onDamage });
     const peers = this.#parts.use(new PeerWatch(this.#peers, this.#clock));
     const clusters = new Clusters(this.#settings, this.#clock);
-    const loop = new ScheduleLoop({ ...this.#common(), held: this.#held, history, shards, peers, clusters });
+    const plans = new KeptPlans(root, this.#clock);
+    const looked = { held: this.#held, history, shards, peers, clusters, plans };
+    const loop = new ScheduleLoop({ ...this.#common(), ...looked });
     const runs = createRuns({
       ...{
         clock: this.#clock,
@@ -132,14 +135,14 @@ export class Service implements AsyncDisposable {
         provider: this.#provider,
       },
       ...{ builder: this.#builder, onDamage: this.#onDamage },
-      clusters,
+      ...{ clusters, plans },
       settings: () => this.#settings,
       place: () => this.address ?? root,
     });
     this.#loop = loop;
     this.#parts.defer(() => runs.stop());
     signal.addEventListener('abort', () => void runs.stop(), { once: true });
-    const operations = this.#operations({ history, loop, shards, peers, runs, clusters });
+    const operations = this.#operations({ history, loop, shards, peers, runs, clusters, plans });
     if (admin.listen !== null) await this.#listenAdmin(admin.listen, operations);
     await this.#buildStale(runs, shards);
     await loop.look(signal);
@@ -207,6 +210,7 @@ export class Service implements AsyncDisposable {
     peers: PeerWatch;
     runs: Runs;
     clusters: Clusters;
+    plans: KeptPlans;
   }): ServiceOperations {
     const { name, root } = this.#settings;
     return new ServiceOperations({

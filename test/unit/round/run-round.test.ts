@@ -194,10 +194,33 @@ test('a dry run changes nothing and tells what differs; its plan is carried out 
   copies[1]?.load([makeVersion({ id: 'e25', revision: 99n })]);
   const kept = await round(members, { planPath: path });
   expect(kept.report.repair).toMatchObject({ changed: 58, kept: 2, failed: 0 });
+  // What was left out may differ still.
+  expect(kept.report).toMatchObject({
+    outcome: 'inconclusive',
+    reason: expect.stringMatching(/^2 planned changes were not made/),
+  });
   expect(kept.changes.filter(({ result }) => result === 'kept').map(({ entity }) => entity)).toEqual([
     'g/n/e25',
     'g/n/e25',
   ]);
+});
+
+test('a plan is not carried out without one of its places, and the reason is why that is away', async () => {
+  const { members, copies } = threeMembers();
+  const path = planPath();
+  await round(members, { dryRun: true, planPath: path });
+  const before = copies.map(digests);
+  const away = new MemoryMember('c', {
+    copies: copies.slice(2),
+    beforeOffer: () => {
+      throw broken('c');
+    },
+  });
+  await expect(round([...members.slice(0, 2), away], { planPath: path })).rejects.toMatchObject({
+    code: 'unreachable',
+    details: { place: 'c' },
+  });
+  expect(copies.map(digests)).toEqual(before);
 });
 
 test('the fuse stops a round before anything changes, and a confirmed number passes it', async () => {
