@@ -1,8 +1,9 @@
 /**
- * A stream of writes into a node. Each batch is fetched from the node right before, decided, and what may be pushed is
+ * A session of writes into a node. Each batch is fetched from the node right before, decided, and what may be pushed is
  * pushed; what the node cannot take, or what no push mends, is held back with the reason. Live properties that are
  * replaced count by the fuse's rule.
  */
+import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { replacementsAllowed } from '../property/replacement-allowance.ts';
@@ -13,14 +14,18 @@ import { type Candidate, checkCandidate, decidePush, type PushRules } from './de
 import { fetchValues } from './fetch-values.ts';
 import type { NodeTree } from './node-tree.ts';
 import { nodeSpelling } from './node-version.ts';
-import type { PushPace } from './push-pace.ts';
-import { type Push, PushStream } from './push-stream.ts';
+import { PushPace } from './push-pace.ts';
+import type { Push } from './push-stream.ts';
+import { PushStreams } from './push-streams.ts';
+import { PushWidth } from './push-width.ts';
 import type { NodePlace } from './repair-stream.ts';
 
 export interface NodeApplyOptions extends ApplyOptions {
   /** The node's tree as it was last read. */
   readonly known: NodeTree | null;
-  readonly pace: PushPace;
+  readonly clock: Clock;
+  /** 0 for no limit. */
+  readonly pushesPerSecond: number;
   /** Nanoseconds: {@link PushRules.oldestBroughtNs} as of now. */
   readonly oldestBroughtNs: () => bigint | null;
 }
@@ -35,7 +40,7 @@ export class NodeApplySession implements ApplySession {
   readonly #place: NodePlace;
   readonly #options: NodeApplyOptions;
   readonly #target: PrepareTarget;
-  readonly #pushes: PushStream;
+  readonly #pushes: PushStreams;
   readonly #replaceable: number;
   #replaced = 0;
   /** An entity that the node is known to have; null before the first. */
@@ -44,12 +49,15 @@ export class NodeApplySession implements ApplySession {
   #disposed = false;
 
   constructor(place: NodePlace, options: NodeApplyOptions) {
-    const { known, pace, settings, confirmed, signal } = options;
+    const { known, clock, pushesPerSecond, settings, confirmed, expected = 0, signal } = options;
     this.#place = place;
     this.#options = options;
     const { group, shard } = place;
     this.#target = { group, shard, shards: settings.shards, spelling: nodeSpelling };
-    this.#pushes = new PushStream(place, { known, pace, signal });
+    const properties = known?.leaves ?? 0;
+    const pace = new PushPace(clock, pushesPerSecond);
+    const width = new PushWidth({ perSecond: pushesPerSecond, expected, properties });
+    this.#pushes = new PushStreams(place, { known, pace, clock, width, signal });
     // Without a tree nothing is known of its size; then the coordinator's count, made of leaves, stands alone.
     const allowed = known === null ? Infinity : replacementsAllowed(known.leaves);
     this.#replaceable = Math.max(allowed, confirmed ?? 0);

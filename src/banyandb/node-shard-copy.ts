@@ -22,7 +22,6 @@ import { defaultDeleteExpiryMs, defaultPushesPerSecond } from './node-limits.ts'
 import type { NodeTree } from './node-tree.ts';
 import { nodeSpelling } from './node-version.ts';
 import { NodeView, type NodeViewPlace } from './node-view.ts';
-import { PushPace } from './push-pace.ts';
 import type { NodePlace } from './repair-stream.ts';
 import { hasRoot, walkTree } from './walk-tree.ts';
 
@@ -94,7 +93,8 @@ export class NodeShardCopy implements ShardCopy {
     return new NodeApplySession(place, {
       ...options,
       known: this.#tree,
-      pace: new PushPace(this.#clock, pushesPerSecond),
+      clock: this.#clock,
+      pushesPerSecond,
       oldestBroughtNs: () => this.#oldestBroughtNs(),
     });
   }

@@ -92,7 +92,13 @@ class CarryOut {
     }
     const { confirmed, signal } = options;
     const applyOptions: ApplyOptions = { settings, confirmed, ...(signal && { signal }) };
-    this.#receivers = new Map(copies.map((copy) => [copy.place, new Receiver(copy, applyOptions)]));
+    const changes = new Map(shard.counts.copies.map((copy) => [copy.place, copy.changes]));
+    this.#receivers = new Map(
+      copies.map((copy) => {
+        const expected = changes.get(copy.place) ?? 0;
+        return [copy.place, new Receiver(copy, { ...applyOptions, expected })];
+      }),
+    );
   }
 
   get reports(): CopyReport[] {

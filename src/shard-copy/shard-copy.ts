@@ -106,6 +106,8 @@ export interface ApplyOptions {
   readonly settings: GroupSettings;
   /** How many live properties may be replaced in this session beyond the fuse's share; null for the share alone. */
   readonly confirmed: number | null;
+  /** How many versions are to be applied, where that is known. */
+  readonly expected?: number;
   readonly signal?: AbortSignal;
 }
 

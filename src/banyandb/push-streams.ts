@@ -1,0 +1,55 @@
+/** Pushes batches to a node over as many streams as pay off, all at one pace. */
+import type { Clock } from '../lib/clock.ts';
+import type { ApplyResult } from '../shard-copy/shard-copy.ts';
+import { type Push, PushStream, type PushStreamOptions } from './push-stream.ts';
+import type { PushWidth } from './push-width.ts';
+import type { NodePlace } from './repair-stream.ts';
+
+export interface PushStreamsOptions extends PushStreamOptions {
+  readonly clock: Clock;
+  readonly width: PushWidth;
+}
+
+export class PushStreams implements AsyncDisposable {
+  readonly #place: NodePlace;
+  readonly #options: PushStreamsOptions;
+  /** Those that were used; one that is not any more stays open, so that its tree is not built amid the pushes. */
+  readonly #streams: PushStream[] = [];
+
+  constructor(place: NodePlace, options: PushStreamsOptions) {
+    this.#place = place;
+    this.#options = options;
+  }
+
+  /** As {@link PushStream.push}. */
+  async push(pushes: readonly Push[], known: string | null): Promise<readonly ApplyResult[]> {
+    const { clock, width } = this.#options;
+    const count = Math.min(width.streams, pushes.length);
+    while (this.#streams.length < count) this.#streams.push(new PushStream(this.#place, this.#options));
+    const startedMs = clock.monotonicMs();
+    // All end before an error is told, so that nothing is under way when the streams are closed.
+    const ended = await Promise.allSettled(
+      this.#streams.slice(0, count).map((stream, at) => {
+        const share = pushes.filter((_, position) => position % count === at);
+        return stream.push(share, known);
+      }),
+    );
+    const shares = ended.map((one) => {
+      if (one.status === 'rejected') throw one.reason;
+      return one.value;
+    });
+    if (count === width.streams) width.took(pushes.length, clock.monotonicMs() - startedMs);
+    return pushes.flatMap((_, position) => {
+      const result = shares[position % count]?.[Math.floor(position / count)];
+      return result === undefined ? [] : [result];
+    });
+  }
+
+  /** Has the node end all of them, which it does when it has built its tree anew. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ended = await Promise.allSettled(
+      this.#streams.splice(0).map((stream) => stream[Symbol.asyncDispose]()),
+    );
+    for (const one of ended) if (one.status === 'rejected') throw one.reason;
+  }
+}

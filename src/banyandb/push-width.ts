@@ -1,0 +1,99 @@
+/**
+ * How many streams push to a node at once. A node takes the pushes of one stream one by one and waits for its disk with
+ * each, so some more streams are quicker, until they only add merging in it. How many that is depends on the node and on
+ * what else it does; so it is tried: as long as twice as many are quicker by a margin there are twice as many, else half,
+ * and after a while it is tried anew from half. Every stream has the node build its tree once more at the end, so no
+ * stream is added for less than that takes.
+ */
+import { assert } from '../lib/assert.ts';
+
+/** A power of two. Measured: 318 pushes a second with 8, 118 with 32. */
+export const pushStreamsMax = 8;
+
+/** How much quicker twice as many must be: more than measurements of equal ones differ by chance. */
+const margin = 1.1;
+
+/** Pushing that is measured before anything is decided: some hundred pushes. */
+const spanMs = 1_500;
+
+/** Pushing before it is tried anew: trying costs a span or two. */
+const holdMs = 30_000;
+
+/** A rate this near to the limit is the limit's, and more streams change nothing. */
+const nearLimit = 0.95;
+
+/** The share of the time left that twice as many streams may be hoped to save, when they are not tried yet. */
+const hopedShare = 0.25;
+
+/** What a node takes to build a tree of so many: 1.7 s for 10,000, 150 s for 100,000, and it copies its database first. */
+function buildMs(properties: number): number {
+  return 100 + 15e-6 * properties ** 2;
+}
+
+export interface PushWidthOptions {
+  /** Pushes a second that are allowed; 0 for no limit. */
+  readonly perSecond: number;
+  /** Pushes that are to come; 0 where nobody knows: then one stream has to do. */
+  readonly expected: number;
+  /** What the node has of this shard before. */
+  readonly properties: number;
+}
+
+export class PushWidth {
+  readonly #options: PushWidthOptions;
+  #streams = 1;
+  #left: number;
+  #pushes = 0;
+  #elapsedMs = 0;
+  /** Pushes a second with half as many streams; null where those were not measured. */
+  #halfRate: number | null = null;
+  #heldMs = 0;
+
+  constructor(options: PushWidthOptions) {
+    this.#options = options;
+    this.#left = options.expected;
+  }
+
+  /** From 1 to {@link pushStreamsMax}. */
+  get streams(): number {
+    return this.#streams;
+  }
+
+  /** Tells how long pushes took over {@link streams} streams. */
+  took(pushes: number, elapsedMs: number): void {
+    assert(pushes >= 0 && elapsedMs >= 0, 'pushes take time');
+    this.#left = Math.max(0, this.#left - pushes);
+    if (this.#heldMs > 0) {
+      this.#heldMs -= elapsedMs;
+      if (this.#heldMs <= 0) this.#move(Math.max(1, this.#streams / 2), null);
+      return;
+    }
+    this.#pushes += pushes;
+    this.#elapsedMs += elapsedMs;
+    if (this.#elapsedMs < spanMs) return;
+    const rate = (1000 * this.#pushes) / this.#elapsedMs;
+    if (this.#halfRate !== null && rate < margin * this.#halfRate) this.#hold(this.#streams / 2);
+    else if (this.#mayDouble(rate)) this.#move(this.#streams * 2, rate);
+    else this.#hold(this.#streams);
+  }
+
+  #mayDouble(rate: number): boolean {
+    const { perSecond, properties } = this.#options;
+    if (2 * this.#streams > pushStreamsMax) return false;
+    if (perSecond > 0 && rate >= nearLimit * perSecond) return false;
+    const savedMs = hopedShare * ((1000 * this.#left) / rate);
+    return savedMs > this.#streams * buildMs(properties + this.#options.expected);
+  }
+
+  #move(streams: number, halfRate: number | null): void {
+    this.#streams = streams;
+    this.#halfRate = halfRate;
+    this.#pushes = 0;
+    this.#elapsedMs = 0;
+  }
+
+  #hold(streams: number): void {
+    this.#move(streams, null);
+    this.#heldMs = holdMs;
+  }
+}
