@@ -7,6 +7,13 @@ export default defineConfig({
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    reporters: process.env['CI'] ? ['default'] : ['default'],
+    reporters: ['default'],
+    coverage: {
+      provider: 'v8',
+      include: ['src/**/*.ts'],
+      exclude: ['src/*/generated/**'],
+      reporter: ['text'],
+      reportsDirectory: '.scratch/coverage',
+    },
   },
 });

@@ -63,19 +63,22 @@ export class ServeProcess {
 /** A replica that is ready. */
 export class ServedReplica implements AsyncDisposable {
   readonly place: string;
+  /** HOST:PORT of its admin endpoint; null without one. */
+  readonly admin: string | null;
   readonly #child: ServeProcess;
 
-  private constructor(child: ServeProcess, place: string) {
+  private constructor(child: ServeProcess, place: string, admin: string | null) {
     this.#child = child;
     this.place = place;
+    this.admin = admin;
   }
 
   static async start(options: ServeOptions): Promise<ServedReplica> {
     const child = new ServeProcess(options);
     const line = await child.firstLine;
     if (line === undefined) throw new Error(`serve ended: ${JSON.stringify(await child.ended)}`);
-    const { ready } = JSON.parse(line) as { ready: { listen: string } };
-    return new ServedReplica(child, ready.listen);
+    const { ready } = JSON.parse(line) as { ready: { listen: string; admin: string | null } };
+    return new ServedReplica(child, ready.listen, ready.admin);
   }
 
   /** Its log so far. */

@@ -1,0 +1,172 @@
+/**
+ * A `serve` process that is sent what nobody should send, from a seed. What holds all the while: it lives, its
+ * memory is bounded, it answers those who ask properly, and nothing is changed that was not properly asked.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { systemClock } from '../../src/lib/clock.ts';
+import { PeerClient } from '../../src/peer/peer-client.ts';
+import { shardOf } from '../../src/property/placement.ts';
+import { entityHash } from '../../src/property/placement.ts';
+import { parseSource } from '../../src/property/source-json.ts';
+import { IndexReader } from '../../src/property-index/index-reader.ts';
+import type { StoredVersion } from '../../src/shard-copy/shard-copy.ts';
+import { propertyRecord, runCli, writeRecords } from '../support/run-cli.ts';
+import { type SeededRandom, seededRandom } from '../support/seeded-random.ts';
+import { ServedReplica } from '../support/served-replica.ts';
+import { makeVersion } from '../support/versions.ts';
+import { FuzzCalls } from './fuzz-calls.ts';
+import { hostileConnection } from './fuzz-connections.ts';
+import { FuzzRequests } from './fuzz-requests.ts';
+
+/** Attacks under way at a time. */
+const lanes = 6;
+
+/** Attacks between two looks at the server. */
+const perRound = 60;
+
+/**
+ * Most it may take, in MiB. An idle one takes some 150; on top come the messages of six calls at once, of 10 MiB
+ * at most, twice while they are read, and what the collector has not got to.
+ */
+const residentMibMax = 320;
+
+const shards = 2;
+const kept = 200;
+
+export interface FuzzCounts {
+  attacks: number;
+  readonly peakMib: number;
+}
+
+export class FuzzedServer implements AsyncDisposable {
+  readonly #folder: string;
+  readonly #seed: number;
+  readonly #random: SeededRandom;
+  readonly #replica: ServedReplica;
+  /** What was there before, and what may have come: entity key in hex to the text that it must have. */
+  readonly #before: ReadonlyMap<string, string>;
+  readonly #offered: readonly StoredVersion[];
+  #attacks = 0;
+  #peakMib = 0;
+
+  private constructor(folder: string, seed: number, replica: ServedReplica) {
+    this.#folder = folder;
+    this.#seed = seed;
+    this.#random = seededRandom(seed);
+    this.#replica = replica;
+    this.#before = contentOf(folder);
+    // All of one shard: the calls that apply them name it.
+    this.#offered = Array.from({ length: 60 }, (_, id) =>
+      makeVersion({ group: 'keep', name: 'offered', id: String(id), revision: 5n }),
+    ).filter(({ source }) => shardOf(entityHash(parseSource(source)), shards) === 0);
+  }
+
+  static async start(seed: number): Promise<FuzzedServer> {
+    const folder = await mkdtemp(join(tmpdir(), 'tallystick-fuzz-'));
+    const records = Array.from({ length: kept }, (_, id) =>
+      propertyRecord(`keep/n/${id}`, 5, { value: `v${id}` }),
+    );
+    const file = writeRecords(folder, 'records.ndjson', records);
+    const root = rootOf(folder);
+    const { code, stderr } = await runCli(['load', '--root', root, '--shards', String(shards), file]);
+    if (code !== 0) throw new Error(stderr);
+    const replica = await ServedReplica.start({ root, name: 'fuzzed', more: ['--admin', '127.0.0.1:0'] });
+    return new FuzzedServer(folder, seed, replica);
+  }
+
+  /** Attacks until there were `attacks` of them or the time is over. Throws at the first thing that does not hold. */
+  async attack({
+    attacks,
+    seconds,
+  }: {
+    readonly attacks: number;
+    readonly seconds: number;
+  }): Promise<FuzzCounts> {
+    const { place, admin } = this.#replica;
+    using requests = await FuzzRequests.create(admin ?? '', this.#random);
+    using calls = new FuzzCalls(place, this.#random, this.#offered);
+    const endMs = performance.now() + seconds * 1_000;
+    try {
+      while (this.#attacks < attacks && performance.now() < endMs) {
+        await this.#round(calls, requests);
+        await this.#checkAlive();
+      }
+    } catch (error) {
+      throw new Error(`seed ${this.#seed}, after ${this.#attacks} attacks`, { cause: error });
+    }
+    return { attacks: this.#attacks, peakMib: this.#peakMib };
+  }
+
+  async #round(calls: FuzzCalls, requests: FuzzRequests): Promise<void> {
+    let left = perRound;
+    const lane = async (): Promise<void> => {
+      for (; left > 0; this.#attacks += 1) {
+        left -= 1;
+        const kind = this.#random.below(10);
+        if (kind < 5) await calls.call();
+        else if (kind < 9) await requests.request();
+        else await hostileConnection(this.#replica.place, this.#random);
+      }
+    };
+    const ended = await Promise.allSettled(Array.from({ length: lanes }, lane));
+    for (const one of ended) if (one.status === 'rejected') throw one.reason;
+  }
+
+  /** It answers as before to those who ask properly. */
+  async #checkAlive(): Promise<void> {
+    this.#peakMib = this.#replica.peakMemoryMib();
+    if (this.#peakMib > residentMibMax) throw new Error(`it took ${this.#peakMib} MiB`);
+    using client = new PeerClient({ place: this.#replica.place, clock: systemClock });
+    const listed = (await client.listShards()).shards.filter(({ group }) => group === 'keep');
+    if (listed.length !== shards) throw new Error(`it lists ${listed.length} shards`);
+    const answer = await fetch(`http://${this.#replica.admin}/v1/properties/keep/n/7`);
+    const { property } = (await answer.json()) as { property: { id: string } };
+    if (property.id !== '7') throw new Error(`it gives ${JSON.stringify(property)}`);
+  }
+
+  /** Ends it, and looks at what it left: its exit code, its log, its data. */
+  async finish(): Promise<void> {
+    const { code, stderr } = await this.#replica.stop();
+    const faults = stderr
+      .split('\n')
+      .filter((line) => /"code":"internal"|"level":(50|60)|nhandled|^\s+at /.test(line));
+    if (code !== 0 || faults.length > 0) {
+      throw new Error(`seed ${this.#seed}: it ended with ${code}; ${faults.slice(0, 5).join('\n')}`);
+    }
+    const allowed = new Map(this.#before);
+    for (const { key, source, deleteTime } of this.#offered)
+      allowed.set(key.toString('hex'), `${deleteTime} ${source}`);
+    const after = contentOf(this.#folder);
+    for (const [key, text] of after) {
+      if (allowed.get(key) !== text) throw new Error(`seed ${this.#seed}: nobody asked for ${text}`);
+    }
+    for (const key of this.#before.keys()) {
+      if (!after.has(key)) throw new Error(`seed ${this.#seed}: ${key} is gone`);
+    }
+    const verified = await runCli(['verify', rootOf(this.#folder), '--group', 'keep']);
+    if (verified.code !== 0) throw new Error(`seed ${this.#seed}: ${verified.stdout}${verified.stderr}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#replica[Symbol.asyncDispose]();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+function rootOf(folder: string): string {
+  return join(folder, 'root');
+}
+
+function contentOf(folder: string): Map<string, string> {
+  const content = new Map<string, string>();
+  for (let shard = 0; shard < shards; shard += 1) {
+    using reader = new IndexReader({ root: rootOf(folder), group: 'keep', shard });
+    for (const page of reader.allPages(1_000)) {
+      for (const { key, deleteTime, source } of page)
+        content.set(key.toString('hex'), `${deleteTime} ${source}`);
+    }
+  }
+  return content;
+}
