@@ -3,6 +3,7 @@
  * Never sees half a write. For a view that stands still, see snapshot.ts.
  */
 import { CodedError } from '../lib/coded-error.ts';
+import { namePrefix, namePrefixEnd } from '../property/entity.ts';
 import type { Watermark } from '../property/watermark.ts';
 import type { Spelling } from '../property/source-json.ts';
 import { type StoredVersion, unpackVersion } from '../property/version.ts';
@@ -29,6 +30,9 @@ interface TotalsRow {
   readonly write_sequence: bigint;
   readonly write_token: Buffer;
 }
+
+/** Keys are UTF-8, in which this byte does not occur. */
+const afterAllKeys = Buffer.of(0xff);
 
 export class IndexReader {
   readonly #database: Database;
@@ -84,17 +88,21 @@ export class IndexReader {
     );
   }
 
-  /** All newest versions in key order, tombstones included, `rows` at a time; each page is a read of its own. */
-  *allPages(rows: number): Generator<StoredVersion[]> {
+  /**
+   * All newest versions in key order, of one name where it is given, tombstones included, `rows` at a time; each page
+   * is a read of its own.
+   */
+  *allPages(rows: number, name: string | null = null): Generator<StoredVersion[]> {
     const page = prepare<StoredRow>(
       this.#database,
       `
       SELECT entity_key, version, text FROM leaf JOIN source USING (source_id)
-      WHERE entity_key > ? ORDER BY entity_key LIMIT ?
+      WHERE entity_key > ? AND entity_key < ? ORDER BY entity_key LIMIT ?
     `,
     );
-    for (let after: Buffer = Buffer.alloc(0); ; ) {
-      const found = guardDatabase(this.path, () => page.all(after, rows).map(stored));
+    const end = name === null ? afterAllKeys : namePrefixEnd(name);
+    for (let after = name === null ? Buffer.alloc(0) : namePrefix(name); ; ) {
+      const found = guardDatabase(this.path, () => page.all(after, end, rows).map(stored));
       const last = found.at(-1);
       if (last === undefined) return;
       yield found;

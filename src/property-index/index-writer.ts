@@ -11,10 +11,12 @@ import { CodedError } from '../lib/coded-error.ts';
 import { crashPoint } from '../lib/crash-point.ts';
 import { sourceDigest } from '../property/digest.ts';
 import { type Entity, entityKey, joinEntity } from '../property/entity.ts';
+import type { Property } from '../property/property.ts';
 import { type LoadRecord, stampRecord } from '../property/record.ts';
 import { parseSource, spellProperty, unlikeDecidedIn } from '../property/source-json.ts';
-import { digestBytes, unpackVersion, type Version } from '../property/version.ts';
+import { digestBytes, type StoredVersion, unpackVersion, type Version } from '../property/version.ts';
 import { type Database, prepare, type Statement, writeTransaction } from './database.ts';
+import { deleteEdit, type Edit, type EditedVersion, type EditOutcome, type EditResult } from './edit.ts';
 import { type PreparedVersion, type PrepareTarget, prepareProperty } from './prepare-version.ts';
 import { openIndex, type ShardIdentity, writeTokenBytes } from './schema.ts';
 
@@ -109,22 +111,24 @@ export class IndexWriter {
   }
 
   /**
+   * Decides and writes one edit after another in one durable transaction; an edit sees what those before it wrote.
+   * Results in order.
+   */
+  edit(edits: readonly Edit[], signal?: AbortSignal): Promise<EditResult[]> {
+    return this.#transaction(signal, (totals) => edits.map((edit) => this.#editOne(edit, totals)));
+  }
+
+  /**
    * Deletes an entity: its newest version gets a delete time, as a version of its own. Returns the tombstone,
    * also when it was deleted already; null where the entity is absent.
    */
-  delete(entity: Entity, signal?: AbortSignal): Promise<Version | null> {
-    return this.#transaction(signal, (totals) => {
-      const found = this.#find.get(entityKey(entity));
-      if (found === undefined) return null;
-      const current = unpackVersion(found.version);
-      if (current.deleteTime !== 0n) return current;
-      const source = this.#readSource.get(found.source_id);
-      if (source === undefined) throw this.#damaged(`${joinEntity(entity)} has no source`);
-      const prepared = prepareProperty(parseSource(source.text), this.#clock.nowNs(), this.target);
-      assert(typeof prepared !== 'string', 'what is stored can be stored again');
-      this.#applyOne(prepared, totals);
-      return unpackVersion(prepared.version);
-    });
+  async delete(entity: Entity, signal?: AbortSignal): Promise<Version | null> {
+    const [result] = await this.edit([deleteEdit(entity, this.#clock)], signal);
+    assert(result !== undefined, 'every edit has a result');
+    if ('error' in result) throw result.error;
+    if (result.written === null) return result.before;
+    const { revision, deleteTime, digest } = result.written;
+    return { revision, deleteTime, digest };
   }
 
   close(): void {
@@ -152,6 +156,31 @@ export class IndexWriter {
       }
       return result;
     });
+  }
+
+  #editOne({ entity, decide }: Edit, totals: Totals): EditResult {
+    const found = this.#find.get(entityKey(entity));
+    const before = found === undefined ? null : unpackVersion(found.version);
+    const current =
+      found === undefined || before === null
+        ? null
+        : { property: this.#property(found), deleteTime: before.deleteTime };
+    const decided = this.#decide(() => decide(current, (seen) => this.#nextRevision(totals, seen)));
+    if (decided === null) return { before, written: null };
+    if (decided instanceof CodedError) return { error: decided };
+    const written = this.#applyOne(decided, totals) === 'applied';
+    return { before, written: written ? storedOf(decided) : null } satisfies EditOutcome;
+  }
+
+  // What an edit itself refuses, or decides and cannot be stored, is its own failure and not the transaction's.
+  #decide(decide: () => EditedVersion | null): PreparedVersion | CodedError | null {
+    try {
+      const decided = decide();
+      return decided && this.#prepare(decided);
+    } catch (error) {
+      if (error instanceof CodedError) return error;
+      throw error;
+    }
   }
 
   #applyOne(prepared: PreparedVersion, totals: Totals, mayReplaceLive?: () => boolean): WriteResult {
@@ -186,9 +215,7 @@ export class IndexWriter {
     const timeBytes = version.length - digestBytes;
     if (order === 0 || tieDigest === null || version.compare(found.version, 0, timeBytes, 0, timeBytes) !== 0)
       return order;
-    const source = this.#readSource.get(found.source_id);
-    if (source === undefined) throw this.#damaged('a property has no source');
-    const spelled = spellProperty(parseSource(source.text), unlikeDecidedIn);
+    const spelled = spellProperty(this.#property(found), unlikeDecidedIn);
     return compareBytes(tieDigest, sourceDigest(spelled, deleteTime));
   }
 
@@ -196,36 +223,44 @@ export class IndexWriter {
     const property = record.stamped
       ? record.property
       : stampRecord(record, {
-          revision: this.#nextRevision(totals),
+          revision: this.#nextRevision(totals, 0n),
           previousCreateRevision: this.#createRevision(record),
         });
-    const prepared = prepareProperty(property, record.deleteTime, this.target);
-    if (typeof prepared === 'string') {
-      throw new CodedError('bad-argument', `${joinEntity(property)} cannot be stored: ${prepared}`, {
-        entity: joinEntity(property),
-      });
-    }
-    return prepared;
+    return this.#prepare({ property, deleteTime: record.deleteTime });
   }
 
-  // max(now, greatest revision seen in the shard + 1): a slow clock never makes a write that loses to what is there.
-  #nextRevision(totals: Totals): bigint {
+  #prepare({ property, deleteTime }: EditedVersion): PreparedVersion {
+    const prepared = prepareProperty(property, deleteTime, this.target);
+    if (typeof prepared !== 'string') return prepared;
+    const entity = joinEntity(property);
+    throw new CodedError('bad-argument', `${entity} cannot be stored: ${prepared}`, { entity });
+  }
+
+  // max(now, greatest revision seen + 1): a slow clock never makes a write that loses to what is there, or to what its
+  // author has seen elsewhere.
+  #nextRevision(totals: Totals, seen: bigint): bigint {
     const now = this.#clock.nowNs();
-    if (now > totals.revisionMax) return now;
-    if (totals.revisionMax === int64Max) {
+    const greatest = seen > totals.revisionMax ? seen : totals.revisionMax;
+    if (now > greatest) return now;
+    if (greatest === int64Max) {
       throw new CodedError(
         'refused',
         `shard ${this.target.shard} of ${this.target.group} holds the greatest revision there is`,
       );
     }
-    return totals.revisionMax + 1n;
+    return greatest + 1n;
   }
 
   #createRevision(record: LoadRecord): bigint | null {
     const found = this.#find.get(entityKey(record.property));
     if (found === undefined || unpackVersion(found.version).deleteTime !== 0n) return null;
-    const source = this.#readSource.get(found.source_id);
-    return source === undefined ? null : parseSource(source.text).createRevision;
+    return this.#property(found).createRevision;
+  }
+
+  #property({ source_id }: FoundRow): Property {
+    const source = this.#readSource.get(source_id);
+    if (source === undefined) throw this.#damaged('a property has no source');
+    return parseSource(source.text);
   }
 
   #damaged(why: string): CodedError {
@@ -233,4 +268,8 @@ export class IndexWriter {
       path: this.path,
     });
   }
+}
+
+function storedOf({ key, source, version }: PreparedVersion): StoredVersion {
+  return { key, source, ...unpackVersion(version) };
 }

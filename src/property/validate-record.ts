@@ -154,6 +154,14 @@ function checkKeys(members: JsonObject, property: Property, place: Place): void 
   }
 }
 
+/** Every rule beyond form that a property breaks, each under its field below `place`. */
+export function storageProblems(property: Property, place: string): readonly RecordProblem[] {
+  const list = new ProblemList();
+  const { group, name, id, tags } = property;
+  checkProperty(property, { metadata: { group, name }, id, tags }, new Place(list, place));
+  return list.problems;
+}
+
 /** The rules beyond form. A member whose form is wrong already, or that of what holds it, is not told a second time. */
 function checkProperty(property: Property, json: unknown, place: Place): void {
   const { list } = place;

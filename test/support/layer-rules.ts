@@ -15,6 +15,7 @@ export const folders = [
   'repair',
   'peer',
   'banyandb',
+  'property-store',
   'round',
   'schedule',
   'settings',

@@ -1,0 +1,127 @@
+/** Where writes of a property store go besides this replica: sent on, or made elsewhere where the shard is not held. */
+import { describe, expect, test } from 'vitest';
+import { CodedError } from '../../../src/lib/coded-error.ts';
+import { parseSource } from '../../../src/property/source-json.ts';
+import { makeStore, replicasOf, sent } from '../../support/made-store.ts';
+import { MemoryShardCopy } from '../../support/memory-shard-copy.ts';
+import { makeVersion } from '../../support/versions.ts';
+import { WrappedShardCopy } from '../../support/wrapped-shard-copy.ts';
+
+const entity = { group: 'g', name: 'n', id: 'a' };
+
+describe('other replicas', () => {
+  test('a write goes to all that hold the shard, a delete too', async () => {
+    const [one, two] = [new MemoryShardCopy({ place: 'one' }), new MemoryShardCopy({ place: 'two' })];
+    const made = await makeStore({ replicas: replicasOf(one, two) });
+    await made.store.apply({ property: sent('a', { x: 1 }), strategy: 'merge' });
+    await Promise.all([made.event('sent'), made.event('sent')]);
+    expect(one.versions).toEqual(made.versions());
+    await made.store.delete(entity);
+    await made.store[Symbol.asyncDispose]();
+    expect(one.versions).toEqual(made.versions());
+    expect(two.versions).toEqual(one.versions);
+    expect(one.versions[0]?.deleteTime).not.toBe(0n);
+  });
+
+  test('one that fails costs the writer nothing, is left alone for a while, and is tried again', async () => {
+    let failing = true;
+    const copy = new MemoryShardCopy({ place: 'one' });
+    const flaky = new WrappedShardCopy(copy, {
+      beforeOpenApply: () => {
+        if (failing) throw new CodedError('unreachable', 'gone');
+      },
+    });
+    const made = await makeStore({ replicas: replicasOf(flaky) });
+    const write = (id: string) => made.store.apply({ property: sent(id, { x: 1 }), strategy: 'merge' });
+    await write('a');
+    expect(await made.event('dropped')).toMatchObject([
+      'dropped',
+      'one',
+      1,
+      'failed',
+      { code: 'unreachable' },
+    ]);
+    await write('b');
+    expect(await made.event('dropped')).toEqual(['dropped', 'one', 1, 'away', null]);
+    failing = false;
+    // Until it is asked again, as often as it takes.
+    for (let at = 0; copy.versions.length === 0; at += 1) await write(`c${at}`);
+    expect(made.events.filter(([name, , code]) => name === 'called' && code !== 'ok')).toEqual([]);
+  });
+
+  test('one that does not answer holds up neither writers nor the end', async () => {
+    const silent = new WrappedShardCopy(new MemoryShardCopy({ place: 'one' }), {
+      beforeOpenApply: () => new Promise(() => undefined),
+    });
+    const made = await makeStore({ replicas: replicasOf(silent) });
+    for (const id of ['a', 'b', 'c'])
+      await made.store.apply({ property: sent(id, { x: 1 }), strategy: 'merge' });
+    expect(made.store.waiting).toBe(2);
+    const startMs = performance.now();
+    await made.store[Symbol.asyncDispose]();
+    expect(performance.now() - startMs).toBeLessThan(5_000);
+    expect(made.events.at(-1)).toMatchObject(['dropped', 'one', 3, 'stopped', {}]);
+  });
+
+  test('many writes go in few batches, whatever the fuse of repairs says', async () => {
+    const copy = new MemoryShardCopy({ place: 'one' });
+    const made = await makeStore({ replicas: replicasOf(copy) });
+    const all = async (value: number) =>
+      await Promise.all(
+        Array.from({ length: 300 }, (_, at) =>
+          made.store.apply({ property: sent(`e${at}`, { x: value }), strategy: 'replace' }),
+        ),
+      );
+    await all(1);
+    await all(2);
+    await made.store[Symbol.asyncDispose]();
+    expect(copy.versions).toEqual(made.versions());
+    expect(copy.calls.sessions).toBeLessThan(60);
+    expect(made.events.some(([name]) => name === 'dropped')).toBe(false);
+  });
+});
+
+describe('a shard that is not held here', () => {
+  const held = [{ group: 'other', shards: null }];
+
+  test('is written at who holds it, on what is there', async () => {
+    const copy = new MemoryShardCopy({ place: 'one' });
+    const gone = new WrappedShardCopy(new MemoryShardCopy({ place: 'gone' }), {
+      beforeOpenApply: () => {
+        throw new CodedError('unreachable', 'gone');
+      },
+    });
+    const made = await makeStore({ held, replicas: replicasOf(gone, copy) });
+    const { store } = made;
+    const writes = [0, 1, 2].map((at) =>
+      store.apply({ property: sent('a', { [`t${at}`]: at }), strategy: 'merge' }),
+    );
+    expect((await Promise.all(writes)).map(({ created }) => created)).toEqual([true, false, false]);
+    expect(parseSource(copy.versions[0]?.source ?? '').tags).toHaveLength(3);
+    expect(await store.delete(entity)).toBe(true);
+    expect(copy.versions[0]?.deleteTime).not.toBe(0n);
+    expect(await store.delete(entity)).toBe(false);
+  });
+
+  test('a write of somebody else meanwhile is seen, and the write decided anew', async () => {
+    const copy = new MemoryShardCopy({ place: 'one' });
+    const revision = 2n ** 62n;
+    const raced = new WrappedShardCopy(copy, {
+      beforeApply: (batch) => {
+        if (batch === 0) copy.load([makeVersion({ id: 'a', revision, value: 'theirs' })]);
+      },
+    });
+    const { store } = await makeStore({ held, replicas: replicasOf(raced) });
+    const written = await store.apply({ property: sent('a', { x: 1 }), strategy: 'merge' });
+    expect(written).toMatchObject({ created: false, tags: 2, revision: revision + 1n });
+    expect(copy.versions[0]?.revision).toBe(revision + 1n);
+  });
+
+  test('nobody who holds it: the writer hears of it', async () => {
+    const { store } = await makeStore({ held });
+    await expect(store.apply({ property: sent('a', { x: 1 }), strategy: 'merge' })).rejects.toMatchObject({
+      code: 'unreachable',
+      message: expect.stringContaining('not held here'),
+    });
+  });
+});
