@@ -1,4 +1,5 @@
 /** What the admin endpoint asks of the service behind it. Errors are coded; their codes decide the HTTP status. */
+import type { DifferenceResource, DifferencesSummary } from './difference-resources.ts';
 import type { BuildOrder, RepairOrder } from './orders.ts';
 import type {
   ChangeResource,
@@ -34,6 +35,14 @@ export interface PropertyFilter {
   readonly deleted: boolean;
   readonly limit: number;
   readonly offset: number;
+}
+
+export interface DifferencesFilter {
+  readonly group?: string | undefined;
+  readonly shard?: number | undefined;
+  /** Names or places; null for all. */
+  readonly peers: readonly string[] | null;
+  readonly limit: number;
 }
 
 export interface RequestEvent {
@@ -79,5 +88,10 @@ export interface Operations {
     limit: number,
     signal: AbortSignal,
   ): AsyncIterable<PropertyResource>;
+  /** Compares trees as they are. Throws `bad-argument`, `not-found`, `cancelled` and what comparing throws. */
+  differences(
+    filter: DifferencesFilter,
+    signal: AbortSignal,
+  ): AsyncGenerator<DifferenceResource | { readonly summary: DifferencesSummary }>;
   onRequest(event: RequestEvent): void;
 }

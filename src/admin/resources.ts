@@ -7,7 +7,7 @@ import { shardsMax } from '../property/group-settings.ts';
 
 const time = z.iso.datetime().nullable();
 export const count = z.int().min(0);
-const int64 = z.string().regex(/^-?\d{1,19}$/);
+export const int64 = z.string().regex(/^-?\d{1,19}$/);
 export const groupName = z.string().min(1).max(200);
 export const shardNumber = z
   .int()

@@ -1,6 +1,7 @@
 /** Every route under /v1: its path, what it takes and gives, and what it asks of the service. Here those for looks. */
 import { z } from 'zod';
 import type { App } from './app.ts';
+import { addDifferences } from './difference-routes.ts';
 import type { EventStreams } from './event-stream.ts';
 import type { Operations } from './operations.ts';
 import { addOrders } from './order-routes.ts';
@@ -20,6 +21,7 @@ export function addRoutes(app: App, operations: Operations, streams: EventStream
   addOrders(app, operations);
   addRuns(app, operations, streams);
   addPropertyReads(app, operations);
+  addDifferences(app, operations);
 }
 
 function addLooks(app: App, operations: Operations): void {

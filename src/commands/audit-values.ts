@@ -4,6 +4,7 @@
  */
 import { foreseeOwnRepair } from '../banyandb/own-repair.ts';
 import type { Difference } from '../diff/diff-leaves.ts';
+import { stateOf, toldVersion } from '../diff/difference-json.ts';
 import { diffShard } from '../diff/diff-shard.ts';
 import { compareBytes } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
@@ -17,9 +18,7 @@ import {
   type DiffOptions,
   type DiffTotals,
   readableLeaf,
-  stateOf,
   type ValueCounts,
-  versionJson,
 } from './diff-totals.ts';
 
 export interface ValuesAudit {
@@ -143,9 +142,9 @@ class ValueTeller {
       copies: versions.map((version, at) => ({
         place: places[at],
         state: stateOf(version),
-        ...versionJson(version),
+        ...toldVersion(version),
       })),
-      winner: versionJson(winner),
+      winner: toldVersion(winner),
       ownRepair: own && {
         undeletes: own.undeletes,
         startedAt: own.undeletes ? starts : [],

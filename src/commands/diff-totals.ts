@@ -1,10 +1,10 @@
 /** Comparing shards and adding up what came of it; for `diff` and `audit`. */
 import type { Difference } from '../diff/diff-leaves.ts';
 import { type DiffBudget, type DiffOutcome, diffShard } from '../diff/diff-shard.ts';
-import { resolve, tellsVersion } from '../diff/resolve.ts';
+import { differenceJson } from '../diff/difference-json.ts';
+import { resolve } from '../diff/resolve.ts';
 import { toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { joinEntity, parseEntityKey } from '../property/entity.ts';
 import { closeViews, openComparableViews } from '../repair/open-views.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import type { Version } from '../property/version.ts';
@@ -154,7 +154,7 @@ async function compareViews(
     });
     const places = copies.map(({ place }) => place);
     for await (const difference of diff)
-      await out.result(...differenceResult(group, shard, places, difference));
+      await out.result(...differenceResult({ group, shard }, places, difference));
     totals.compared(
       diff.result,
       views.some(({ view }) => view.description.stale),
@@ -165,41 +165,17 @@ async function compareViews(
 }
 
 function differenceResult(
-  group: string,
-  shard: number,
+  shard: Pick<ShardCopies, 'group' | 'shard'>,
   places: readonly string[],
-  { key, leaves }: Difference,
+  difference: Difference,
 ): [Record<string, unknown>, string] {
-  const entity = joinEntity(parseEntityKey(group, key));
-  const winner = resolve(leaves)?.version ?? null;
-  const copies = leaves.map((leaf, copy) => ({
-    place: places[copy],
-    state: stateOf(leaf),
-    ...versionJson(leaf),
-  }));
-  const readable = leaves.map((leaf, copy) => {
+  const json = differenceJson(shard, places, difference);
+  const winner = resolve(difference.leaves)?.version ?? null;
+  const readable = difference.leaves.map((leaf, copy) => {
     const wins = leaf !== null && winner !== null && leaf.digest.equals(winner.digest) ? ' (wins)' : '';
     return `  ${places[copy]}: ${readableLeaf(leaf)}${wins}`;
   });
-  const line = {
-    group,
-    shard,
-    entity,
-    copies,
-    winner: winner && tellsVersion(winner) ? versionJson(winner) : null,
-  };
-  return [line, [entity, ...readable].join('\n')];
-}
-
-export function stateOf(leaf: Version | Leaf | null): 'live' | 'deleted' | 'absent' | 'unknown' {
-  if (leaf === null) return 'absent';
-  if (leaf.deleteTime === null) return 'unknown';
-  return leaf.deleteTime === 0n ? 'live' : 'deleted';
-}
-
-export function versionJson(leaf: Version | Leaf | null): Record<string, unknown> {
-  if (leaf === null) return { revision: null, deleteTime: null, digest: null };
-  return { revision: leaf.revision, deleteTime: leaf.deleteTime, digest: toHex(leaf.digest) };
+  return [{ ...json }, [json.entity, ...readable].join('\n')];
 }
 
 export function readableLeaf(leaf: Version | Leaf | null): string {

@@ -8,9 +8,7 @@ import { buildShards } from './build-work.ts';
 import type { Events } from './events.ts';
 import type { History } from './history.ts';
 import type { KeptPlans } from './kept-plans.ts';
-import { LocalMember } from './local-member.ts';
-import type { LocalProvider } from './local-provider.ts';
-import type { Peers } from './members.ts';
+import type { OpenMembers } from './members.ts';
 import { type Clusters, isCluster } from './clusters.ts';
 import { repairMembers } from './repair-work.ts';
 import type { Run } from './run.ts';
@@ -24,16 +22,13 @@ export interface RunsParts {
   readonly loop: ScheduleLoop;
   readonly shards: ShardWatch;
   readonly events: Events;
-  readonly peers: Peers;
   readonly clusters: Clusters;
   readonly plans: KeptPlans;
-  readonly provider: LocalProvider;
+  readonly openMembers: OpenMembers;
   readonly builder: TreeBuilder;
   readonly onDamage: OnDamage;
   /** As they are in force now. */
   readonly settings: () => Settings;
-  /** What this replica is called in reports. */
-  readonly place: () => string;
 }
 
 export function createRuns(parts: RunsParts): Runs {
@@ -68,16 +63,14 @@ export function createRuns(parts: RunsParts): Runs {
 }
 
 async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<void> {
-  const { peers, provider, place, settings, clock } = parts;
-  const { group, dryRun } = run.resource;
+  const { settings, clock } = parts;
+  const { group, dryRun, peers } = run.resource;
   if (isCluster(group) && !dryRun && !parts.clusters.mayRepair(group)) {
     throw new CodedError('refused', `the settings allow audits of ${group} only: its mode is audit`, {
       group,
     });
   }
-  using opened = isCluster(group)
-    ? parts.clusters.open(group)
-    : peers.open(new LocalMember(provider, place()), run.resource.peers, run.id);
+  using opened = parts.openMembers({ group, peers, runId: run.id });
   if (opened.members.length < 2) {
     run.end({ outcome: 'skipped', reason: 'there is no peer to compare with; a nodes file lists them' });
     return;

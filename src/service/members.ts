@@ -18,6 +18,18 @@ export interface OpenedMembers extends Disposable {
   readonly members: readonly Member[];
 }
 
+/** What members are opened for. */
+export interface MembersOf {
+  /** A group that stands for a cluster means its nodes. */
+  readonly group: string | null;
+  /** Names or places; null for all. */
+  readonly peers: readonly string[] | null;
+  /** Null where no run is made. */
+  readonly runId: string | null;
+}
+
+export type OpenMembers = (of: MembersOf) => OpenedMembers;
+
 export class Peers {
   readonly #options: PeersOptions;
   #settings: Settings;
@@ -53,7 +65,7 @@ export class Peers {
     }
   }
 
-  client({ grpcAddress, tlsEnabled, caCertPath }: PeerNode, runId?: string): PeerClient {
+  client({ grpcAddress, tlsEnabled, caCertPath }: PeerNode, runId: string | null = null): PeerClient {
     const { tls } = this.#settings;
     const paths = {
       ...(tls !== null && { certPath: tls.cert, keyPath: tls.key }),
@@ -63,12 +75,12 @@ export class Peers {
       place: grpcAddress,
       clock: this.#options.clock,
       ...(tlsEnabled && { tls: new TlsFiles(paths) }),
-      ...(runId !== undefined && { runId }),
+      ...(runId !== null && { runId }),
     });
   }
 
-  /** `local` and the peers chosen by name or place, all where `chosen` is null. Throws `not-found` for one that is not listed. */
-  open(local: Member, chosen: readonly string[] | null, runId: string): OpenedMembers {
+  /** `local` and the peers that are chosen. Throws `not-found` for one that is not listed. */
+  open(local: Member, { peers: chosen, runId }: Omit<MembersOf, 'group'>): OpenedMembers {
     const nodes = this.nodes();
     const unknown = chosen?.find(
       (one) => !nodes.some(({ name, grpcAddress }) => one === name || one === grpcAddress),

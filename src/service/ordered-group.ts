@@ -25,6 +25,6 @@ export function checkPlanOrder({ plan, keepPlan, dryRun, confirm: _, ...narrowin
   }
 }
 
-function badOrder(field: string, value: unknown, message: string): CodedError {
+export function badOrder(field: string, value: unknown, message: string): CodedError {
   return new CodedError('bad-argument', `${field}: ${message}`, { field, value });
 }

@@ -1,5 +1,6 @@
 /** What the admin endpoint can ask of a running service, put together from its parts. */
 import type {
+  DifferencesFilter,
   Idempotency,
   Operations,
   PropertyFilter,
@@ -21,11 +22,13 @@ import { CodedError } from '../lib/coded-error.ts';
 import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
 import { Agreements, visitedAgreement } from './agreement.ts';
 import { type Clusters, isCluster } from './clusters.ts';
+import { type DifferenceLine, findDifferences } from './differences.ts';
 import type { Events } from './events.ts';
 import { refreshGauges } from './gauges.ts';
 import type { History } from './history.ts';
 import type { KeptPlans } from './kept-plans.ts';
-import { checkPlanOrder, orderedGroup } from './ordered-group.ts';
+import type { OpenMembers } from './members.ts';
+import { badOrder, checkPlanOrder, orderedGroup } from './ordered-group.ts';
 import type { PeerWatch } from './peer-watch.ts';
 import type { PropertyReads } from './property-reads.ts';
 import type { Runs } from './runs.ts';
@@ -48,6 +51,7 @@ export interface OperationsParts {
   readonly peers: PeerWatch;
   readonly clusters: Clusters;
   readonly plans: KeptPlans;
+  readonly openMembers: OpenMembers;
   readonly reads: PropertyReads;
   readonly events: Events;
   /** Null when ready. */
@@ -243,6 +247,20 @@ export class ServiceOperations implements Operations {
     signal: AbortSignal,
   ): AsyncIterable<PropertyResource> {
     return this.#parts.reads.search(text, group, limit, signal);
+  }
+
+  async *differences(
+    { group, shard, peers: chosen, limit }: DifferencesFilter,
+    signal: AbortSignal,
+  ): AsyncGenerator<DifferenceLine> {
+    const { clock, openMembers } = this.#parts;
+    if (shard !== undefined && group === undefined) throw badOrder('group', null, 'a shard needs a group');
+    this.#checkPlace(group ?? null, shard ?? null);
+    using opened = openMembers({ group: group ?? null, peers: chosen, runId: null });
+    if (opened.members.length < 2)
+      throw new CodedError('bad-argument', 'there is no peer to compare with; a nodes file lists them');
+    const narrowing = isCluster(group ?? null) ? {} : { group, shard };
+    yield* findDifferences(opened.members, { narrowing, limit, clock, signal });
   }
 
   onRequest(event: RequestEvent): void {

@@ -16,20 +16,21 @@ import { Checkpointer } from '../property-index/checkpointer.ts';
 import { type Address, formatAddress } from '../settings/address.ts';
 import { changedOptions, reloadedSettings, type Settings } from '../settings/settings.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
-import { Clusters } from './clusters.ts';
+import { Clusters, isCluster } from './clusters.ts';
 import { createRuns } from './create-runs.ts';
 import { Events } from './events.ts';
 import { followSchedule } from './follow-schedule.ts';
 import { History } from './history.ts';
 import { KeptPlans } from './kept-plans.ts';
+import { LocalMember } from './local-member.ts';
 import { LocalProvider } from './local-provider.ts';
-import { Peers } from './members.ts';
+import { type OpenMembers, Peers } from './members.ts';
 import { Metrics } from './metrics.ts';
 import { PeerWatch } from './peer-watch.ts';
 import { PropertyReads } from './property-reads.ts';
 import type { Runs } from './runs.ts';
 import { ScheduleLoop } from './schedule-loop.ts';
-import { ServiceOperations } from './service-operations.ts';
+import { type OperationsParts, ServiceOperations } from './service-operations.ts';
 import { ShardWatch } from './shard-watch.ts';
 import { takeDataRoot } from './start-checks.ts';
 
@@ -124,25 +125,21 @@ export class Service implements AsyncDisposable {
     const plans = new KeptPlans(root, this.#clock);
     const looked = { held: this.#held, history, shards, peers, clusters, plans };
     const loop = new ScheduleLoop({ ...this.#common(), ...looked });
+    const openMembers: OpenMembers = ({ group, ...chosen }) =>
+      isCluster(group)
+        ? clusters.open(group)
+        : this.#peers.open(new LocalMember(this.#provider, this.address ?? root), chosen);
     const runs = createRuns({
-      ...{
-        clock: this.#clock,
-        history,
-        loop,
-        shards,
-        events: this.#events,
-        peers: this.#peers,
-        provider: this.#provider,
-      },
+      ...{ clock: this.#clock, history, loop, shards, events: this.#events },
       ...{ builder: this.#builder, onDamage: this.#onDamage },
-      ...{ clusters, plans },
+      ...{ clusters, plans, openMembers },
       settings: () => this.#settings,
-      place: () => this.address ?? root,
     });
     this.#loop = loop;
     this.#parts.defer(() => runs.stop());
     signal.addEventListener('abort', () => void runs.stop(), { once: true });
-    const operations = this.#operations({ history, loop, shards, peers, runs, clusters, plans });
+    const parts = { history, loop, shards, peers, runs, clusters, plans, openMembers };
+    const operations = this.#operations(parts);
     if (admin.listen !== null) await this.#listenAdmin(admin.listen, operations);
     await this.#buildStale(runs, shards);
     await loop.look(signal);
@@ -203,15 +200,12 @@ export class Service implements AsyncDisposable {
     this.#events.problem('tree', error, `${path} is damaged; it was set aside or passed over`);
   };
 
-  #operations(parts: {
-    history: History;
-    loop: ScheduleLoop;
-    shards: ShardWatch;
-    peers: PeerWatch;
-    runs: Runs;
-    clusters: Clusters;
-    plans: KeptPlans;
-  }): ServiceOperations {
+  #operations(
+    parts: Pick<
+      OperationsParts,
+      'history' | 'loop' | 'shards' | 'peers' | 'runs' | 'clusters' | 'plans' | 'openMembers'
+    >,
+  ): ServiceOperations {
     const { name, root } = this.#settings;
     return new ServiceOperations({
       ...parts,

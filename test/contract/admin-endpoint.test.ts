@@ -48,6 +48,7 @@ describe('probes and descriptions', () => {
       'resume',
       'properties/{group}/{name}/{id}',
       'search',
+      'differences',
     ];
     expect(Object.keys(body.paths)).toEqual(
       expect.arrayContaining([...paths, ...more].map((path) => `/v1/${path}`)),
