@@ -12,6 +12,12 @@ import { footerBytesMax, int64Bytes, readFooter } from './tree-file.ts';
 /** The layouts there have been; `framed` is the one that is read. */
 type TreeFileKind = 'framed' | 'lines' | 'unframed';
 
+/** Which builds wrote what is not read. */
+const olderLayouts = {
+  lines: 'records ended by newlines, as builds of July and August 2025 wrote them',
+  unframed: 'records without framing, as a draft of July 2025 wrote them',
+} as const;
+
 const newline = 0x0a;
 
 /** Whether the file at `path` looks like a BanyanDB tree file of any layout; damage inside it is not looked for. */
@@ -24,10 +30,9 @@ export async function isBanyandbTreeFile(path: string): Promise<boolean> {
 export async function refuseOlderLayout(file: FileReader): Promise<void> {
   const kind = await kindOfTreeFile(file);
   if (kind === null || kind === 'framed') return;
-  const form = kind === 'lines' ? 'records ended by newlines' : 'records without framing';
   throw new CodedError(
     'bad-argument',
-    `${file.path} is a BanyanDB tree of a layout older than release 0.9.0 (${form}), which is not read`,
+    `${file.path} is a BanyanDB tree of a layout older than release 0.9.0: ${olderLayouts[kind]}; it is not read`,
     { path: file.path, layout: kind },
   );
 }

@@ -30,7 +30,7 @@ export const addAudit: AddVerb = (program, environment, onExit) => {
   const command = program
     .command('audit')
     .description('Compares all named replicas, shard by shard, and changes nothing anywhere.')
-    .argument('[places...]', 'HOST:PORT, data roots or tree files')
+    .argument('[places...]', 'HOST:PORT, data roots, tree files or folders of BanyanDB tree files')
     .option('--values', 'read what differs: who would win, and what the own repair of BanyanDB would do')
     .addHelpText('after', '\nExample: tallystick audit --nodes nodes.yaml');
   addRun<AuditOptions>(

@@ -12,7 +12,10 @@ export const addDiff: AddVerb = (program, environment, onExit) => {
   const command = program
     .command('diff')
     .description('Compares the trees of two or more places: who has what, who wins.')
-    .argument('<places...>', 'data roots, tree files or HOST:PORT, at least two')
+    .argument(
+      '<places...>',
+      'data roots, tree files, folders of BanyanDB tree files or HOST:PORT, at least two',
+    )
     .addHelpText('after', '\nExample: tallystick diff ./replica-1 ./replica-2 ./replica-3');
   addRun<DiffCommandOptions>(addDiffOptions(addPlaceOptions(command)), environment, onExit, runDiff);
 };

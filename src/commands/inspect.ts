@@ -16,7 +16,7 @@ export const addInspect: AddVerb = (program, environment, onExit) => {
   const command = program
     .command('inspect')
     .description('Shows the tree of every shard of a place: what it is of, its slots, its leaves.')
-    .argument('<place>', 'a data root, a tree file, a BanyanDB state-tree.data, or HOST:PORT')
+    .argument('<place>', 'a data root, a tree file, a BanyanDB tree file or folder of them, or HOST:PORT')
     .option('--leaves', 'also list every leaf')
     .addHelpText('after', '\nExample: tallystick inspect ./replica-1 --leaves');
   addRun<InspectOptions>(addPlaceOptions(command), environment, onExit, runInspect);

@@ -1,6 +1,7 @@
-/** What a PLACE on the command line is: a data root, a tree file of ours, a BanyanDB tree file, or HOST:PORT. */
-import { open, realpath, stat } from 'node:fs/promises';
+/** What a PLACE on the command line is: a data root, a tree file of ours, BanyanDB tree files, or HOST:PORT. */
+import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
+import { findTreeFiles } from '../banyandb/tree-folder.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { Checkpointer } from '../property-index/checkpointer.ts';
@@ -11,6 +12,7 @@ import { matchMembers, type Narrowing } from '../round/match-members.ts';
 import type { Member } from '../round/member.ts';
 import { RootMember } from '../round/root-member.ts';
 import { TreeFileMember } from '../round/tree-file-member.ts';
+import { TreeFolderMember } from '../round/tree-folder-member.ts';
 import { openTreeFile } from '../shard-copy/tree-file-copy.ts';
 import type { TreeBuilder } from '../tree/tree-builder.ts';
 import type { OnDamage } from '../tree/tree-directory.ts';
@@ -52,12 +54,7 @@ export async function checkDistinct(names: readonly string[]): Promise<void> {
 export async function openPlace(name: string, options: OpenOptions): Promise<Member> {
   const found = await stat(name).catch(() => null);
   if (found === null) return openAddress(name, options);
-  if (found.isDirectory()) {
-    if (await isDataRoot(name)) return new RootMember({ ...options, root: name });
-    throw new CodedError('bad-argument', `${name} is no data root: it holds neither data nor trees`, {
-      place: name,
-    });
-  }
+  if (found.isDirectory()) return await openFolder(name, options);
   if (!found.isFile()) {
     throw new CodedError('bad-argument', `${name} is neither a directory nor a file`, { place: name });
   }
@@ -68,6 +65,21 @@ export async function openPlace(name: string, options: OpenOptions): Promise<Mem
   // Where nothing tells the shard, it is the only one that the other places offer.
   const openView = (shard = told ?? 0) => openBanyandbTree(name, { shard });
   return new TreeFileMember({ path: name, openView, tellsShard: told !== null });
+}
+
+/** BanyanDB tree files below a folder that was copied off a node; none where it is a data root of ours. */
+export async function treesOfFolder(folder: string): Promise<string[]> {
+  // A node keeps a folder "data" too, and beside it its trees.
+  const isOurs = (await isDataRoot(folder)) && !(await readdir(folder)).includes('repairs');
+  return isOurs ? [] : await findTreeFiles(folder);
+}
+
+async function openFolder(name: string, options: OpenOptions): Promise<Member> {
+  const trees = await treesOfFolder(name);
+  if (trees.length > 0) return new TreeFolderMember(name, trees);
+  if (await isDataRoot(name)) return new RootMember({ ...options, root: name });
+  const message = `${name} is no data root, which holds data or trees, and holds no tree files of BanyanDB`;
+  throw new CodedError('bad-argument', message, { place: name });
 }
 
 function openAddress(name: string, options: OpenOptions): Member {

@@ -22,6 +22,7 @@ import {
   wholeNumber,
 } from './command.ts';
 import { checkDataRoot } from './data-root-shard.ts';
+import { treesOfFolder } from './places.ts';
 
 /** Problems that are listed; who has more needs a backup, not a list. */
 const problemsListedMax = 10_000;
@@ -60,7 +61,7 @@ export const addVerify: AddVerb = (program, environment, onExit) => {
     .description(
       'Reads everything in a place and checks it: trees, property index, and one against the other.',
     )
-    .argument('<place>', 'a data root, a tree file, or a BanyanDB state-tree.data')
+    .argument('<place>', 'a data root, a tree file, or tree files of BanyanDB or a folder of them')
     .option('--group <group>', 'only this group of a data root')
     .option('--shard <number>', 'only this shard of a data root', wholeNumber(0, shardsMax - 1))
     .addHelpText('after', help);
@@ -89,8 +90,9 @@ async function runVerify(
       { cause: error },
     );
   });
-  if (found.isDirectory()) await verifyRoot(context, findings, narrowing);
-  else await verifyFile(context, findings);
+  const trees = found.isDirectory() ? await treesOfFolder(place) : [place];
+  if (trees.length === 0) await verifyRoot(context, findings, narrowing);
+  for (const tree of trees) await verifyFile(context, findings, tree);
   return tellFindings(context, findings);
 }
 
@@ -198,8 +200,8 @@ function readableShard(group: string, shard: number, verified: VerifiedShard, pr
   return `${group} shard ${shard}: ${tree}; ${index}${moved}; ${problems === 0 ? 'good' : `${problems} problems`}`;
 }
 
-async function verifyFile({ out, signal }: CommandContext, findings: Findings): Promise<void> {
-  const file = findings.place;
+async function verifyFile({ out, signal }: CommandContext, findings: Findings, file: string): Promise<void> {
+  const before = findings.problemCount;
   try {
     await using view = await openTree(file);
     const { group, root, leaves, generation, shards } = view.description;
@@ -210,7 +212,7 @@ async function verifyFile({ out, signal }: CommandContext, findings: Findings): 
     await verifyView(view, { file, onDamage, onProgress, signal });
     findings.shards += 1;
     findings.leaves += leaves;
-    const problems = findings.problemCount;
+    const problems = findings.problemCount - before;
     await out.result(
       {
         group,
