@@ -4,6 +4,7 @@ import { TlsFiles } from '../peer/tls.ts';
 import { shardsMax } from '../property/group-settings.ts';
 import { Checkpointer } from '../property-index/checkpointer.ts';
 import type { Member } from '../round/member.ts';
+import { ApplyThread } from '../shard-copy/apply-thread.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
 import { type Command, type CommandContext, wholeNumber } from './command.ts';
 import { addNodeOptions, AddressOpener, type NodeOptions } from './node-options.ts';
@@ -51,6 +52,7 @@ export async function withPlaces<Result>(
   await using checkpointer = new Checkpointer((path, error) =>
     out.talk(`warning: the log of ${path} could not be moved yet: ${error.message}`),
   );
+  await using applyThread = new ApplyThread(checkpointer);
   using opened = new DisposableStack();
   const onDamage = (path: string, error: CodedError): void =>
     out.talk(`warning: passed over ${path}: ${error.message}`);
@@ -59,7 +61,7 @@ export async function withPlaces<Result>(
   const openAddress = (name: string): Member => addresses.open(name, tls);
   const places = await Promise.all(
     names.map((name) =>
-      openPlace(name, { clock, builder, checkpointer, shard: options.shard, onDamage, openAddress }),
+      openPlace(name, { clock, builder, applyThread, shard: options.shard, onDamage, openAddress }),
     ),
   );
   for (const place of places) if (Symbol.dispose in place) opened.use(place as Member & Disposable);

@@ -4,7 +4,6 @@ import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
 import { findTreeFiles } from '../banyandb/tree-folder.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { isDataRoot } from '../property-index/data-root.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import { parseAddress } from '../settings/address.ts';
@@ -13,6 +12,7 @@ import type { Member } from '../round/member.ts';
 import { RootMember } from '../round/root-member.ts';
 import { TreeFileMember } from '../round/tree-file-member.ts';
 import { TreeFolderMember } from '../round/tree-folder-member.ts';
+import type { ApplyThread } from '../shard-copy/apply-thread.ts';
 import { openTreeFile } from '../shard-copy/tree-file-copy.ts';
 import type { TreeBuilder } from '../tree/tree-builder.ts';
 import type { OnDamage } from '../tree/tree-directory.ts';
@@ -22,7 +22,7 @@ export interface OpenOptions {
   readonly clock: Clock;
   readonly builder: TreeBuilder;
   /** For data roots that are written to. */
-  readonly checkpointer?: Checkpointer | undefined;
+  readonly applyThread?: ApplyThread | undefined;
   /** `--shard`: what a BanyanDB tree file is of whose path does not tell. */
   readonly shard?: number | undefined;
   readonly onDamage?: OnDamage | undefined;

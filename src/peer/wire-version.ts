@@ -5,7 +5,7 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { joinEntity, parseEntityKey } from '../property/entity.ts';
-import { noteComputedDigest, sourceDigest } from '../property/digest.ts';
+import { DigestedVersion, sourceDigest } from '../property/digest.ts';
 import { digestBytes } from '../property/version.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { StoredVersion } from '../shard-copy/shard-copy.ts';
@@ -38,9 +38,7 @@ export function fromWireVersion({
   if (deleteTime < 0n) throw badMessage(`a delete time of ${deleteTime}`, { key: hexOf(key) });
   const digest = sourceDigest(source, deleteTime);
   if (digest.readBigUInt64LE(0) === digestHead) {
-    const version = { key: asBuffer(key), revision, deleteTime, digest, source };
-    noteComputedDigest(version);
-    return version;
+    return new DigestedVersion({ key: asBuffer(key), revision, deleteTime, digest, source });
   }
   const wrong = Buffer.alloc(digestBytes);
   wrong.writeBigUInt64LE(digestHead, 0);

@@ -3,7 +3,7 @@
  * spelling, under the key its source names, with the digest its source makes, in the shard it belongs to.
  */
 import { CodedError } from '../lib/coded-error.ts';
-import { hasComputedDigest, sourceDigest } from '../property/digest.ts';
+import { DigestedVersion, sourceDigest } from '../property/digest.ts';
 import { entityBytesMax, entityKey, joinEntity } from '../property/entity.ts';
 import { entityHash, shardOf } from '../property/placement.ts';
 import type { Property } from '../property/property.ts';
@@ -60,7 +60,7 @@ export function prepareIncoming(incoming: StoredVersion, target: PrepareTarget):
 
 function hasItsDigest(version: StoredVersion): boolean {
   return (
-    hasComputedDigest(version) || sourceDigest(version.source, version.deleteTime).equals(version.digest)
+    DigestedVersion.is(version) || sourceDigest(version.source, version.deleteTime).equals(version.digest)
   );
 }
 

@@ -1,8 +1,8 @@
 /** A data root of ours on this machine as a member; its trees are built in the builder's thread. */
 import type { Clock } from '../lib/clock.ts';
 import type { CodedError } from '../lib/coded-error.ts';
-import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
+import type { ApplyThread } from '../shard-copy/apply-thread.ts';
 import { LocalShardCopy } from '../shard-copy/local-shard-copy.ts';
 import type { TreeBuilder } from '../tree/tree-builder.ts';
 import type { BuildOrder, Member, MemberBuildOptions, Offer, OfferedGroup } from './member.ts';
@@ -11,8 +11,8 @@ export interface RootMemberOptions {
   readonly root: string;
   readonly clock: Clock;
   readonly builder: TreeBuilder;
-  /** Moves write-ahead logs in a thread of its own, so that a round goes on meanwhile; without it commits do so. */
-  readonly checkpointer?: Checkpointer | undefined;
+  /** Writes in a thread of its own, so that a round goes on meanwhile; without it the calling thread does. */
+  readonly applyThread?: ApplyThread | undefined;
   /** Told of damaged trees that were passed over or set aside. */
   readonly onDamage?: ((path: string, error: CodedError) => void) | undefined;
 }
@@ -47,13 +47,13 @@ export class RootMember implements Member {
   }
 
   copy(group: string, shard: number): LocalShardCopy {
-    const { root, clock, checkpointer, onDamage } = this.#options;
+    const { root, clock, applyThread, onDamage } = this.#options;
     return new LocalShardCopy({
       root,
       group,
       shard,
       clock,
-      checkpointer,
+      applyThread,
       onDamage,
       mayBuild: () => this.#built,
     });

@@ -9,8 +9,8 @@ import type {
   ShardListing,
   ShardProvider,
 } from '../peer/shard-provider.ts';
-import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
+import type { ApplyThread } from '../shard-copy/apply-thread.ts';
 import { LocalShardCopy } from '../shard-copy/local-shard-copy.ts';
 import type { ViewDescription } from '../shard-copy/shard-copy.ts';
 import type { OnDamage } from '../tree/tree-directory.ts';
@@ -22,7 +22,7 @@ export interface LocalProviderOptions {
   readonly held: HeldShards;
   readonly clock: Clock;
   readonly builder: TreeBuilder;
-  readonly checkpointer: Checkpointer;
+  readonly applyThread: ApplyThread;
   readonly onDamage: OnDamage;
 }
 
@@ -64,14 +64,14 @@ export class LocalProvider implements ShardProvider {
   }
 
   #copy(group: string, shard: number, place = this.#options.root): LocalShardCopy {
-    const { root, clock, checkpointer, onDamage } = this.#options;
+    const { root, clock, applyThread, onDamage } = this.#options;
     return new LocalShardCopy({
       root,
       group,
       shard,
       place,
       clock,
-      checkpointer,
+      applyThread,
       onDamage,
       mayBuild: () => true,
     });

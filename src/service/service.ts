@@ -13,6 +13,7 @@ import type { HeldShards } from '../peer/held-shards.ts';
 import { PeerServer } from '../peer/peer-server.ts';
 import { TlsFiles } from '../peer/tls.ts';
 import { Checkpointer } from '../property-index/checkpointer.ts';
+import { ApplyThread } from '../shard-copy/apply-thread.ts';
 import { type Address, formatAddress } from '../settings/address.ts';
 import { changedOptions, reloadedSettings, type Settings } from '../settings/settings.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
@@ -73,7 +74,9 @@ export class Service implements AsyncDisposable {
       events.problem('checkpoint', error, `a checkpoint of ${path} failed`),
     );
     this.#builder = new TreeBuilder();
+    const applyThread = new ApplyThread(checkpointer);
     this.#parts.use(checkpointer);
+    this.#parts.use(applyThread);
     this.#parts.use(this.#builder);
     this.#peers = new Peers(settings, {
       clock,
@@ -85,7 +88,7 @@ export class Service implements AsyncDisposable {
       held: this.#held,
       clock,
       builder: this.#builder,
-      checkpointer,
+      applyThread,
       onDamage: this.#onDamage,
     });
   }

@@ -1,7 +1,7 @@
 /**
- * A stream of writes into a local shard: each batch is checked, compared and written in one durable
- * transaction. Counts live properties it replaces by the fuse's rule and withholds what goes beyond, whoever
- * sends it.
+ * A stream of writes into a local shard, in the thread that calls: each batch is checked, compared and written in one
+ * durable transaction. Counts live properties it replaces by the fuse's rule and withholds what goes beyond, whoever
+ * sends it. A process that serves has its apply thread (apply-thread.ts) call it.
  */
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
@@ -9,7 +9,6 @@ import { throwIfAborted, yieldToEventLoop } from '../lib/event-loop.ts';
 import { crashPoint } from '../lib/crash-point.ts';
 import { replacementsAllowed } from '../property/replacement-allowance.ts';
 import type { StoredVersion } from '../property/version.ts';
-import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { createGroup } from '../property-index/data-root.ts';
 import { IndexReader } from '../property-index/index-reader.ts';
 import { IndexWriter, type WriteResult } from '../property-index/index-writer.ts';
@@ -19,7 +18,8 @@ import { type ApplyOptions, type ApplyResult, type ApplySession, applyBatchRowsM
 
 export interface LocalApplyOptions extends ShardIdentity {
   readonly clock: Clock;
-  readonly checkpointer?: Checkpointer | undefined;
+  /** Commits leave write-ahead logs to somebody else to move; by default they do so themselves, now and then. */
+  readonly checkpointsElsewhere?: boolean;
 }
 
 /** Opens the index for writing, creating group and index where they are absent. Throws `settings-differ`. */
@@ -41,12 +41,12 @@ export async function openLocalApply(local: LocalApplyOptions, options: ApplyOpt
   await createIndex(local, settings);
   const writer = new IndexWriter(local, {
     clock: local.clock,
-    checkpointsElsewhere: local.checkpointer !== undefined,
+    checkpointsElsewhere: local.checkpointsElsewhere ?? false,
   });
   try {
     checkIndexOfGroup(writer.path, writer.target, settings);
     crashPoint('apply:opened');
-    return new LocalApplySession(local, writer, replaceableCount(local, options));
+    return new LocalApplySession(writer, replaceableCount(local, options));
   } catch (error) {
     writer.close();
     throw error;
@@ -59,15 +59,13 @@ function replaceableCount(local: ShardIdentity, options: ApplyOptions): number {
 }
 
 class LocalApplySession implements ApplySession {
-  readonly #local: LocalApplyOptions;
   readonly #writer: IndexWriter;
   readonly #replaceable: number;
   #replaced = 0;
   #last: Promise<unknown> = Promise.resolve();
   #closed = false;
 
-  constructor(local: LocalApplyOptions, writer: IndexWriter, replaceable: number) {
-    this.#local = local;
+  constructor(writer: IndexWriter, replaceable: number) {
     this.#writer = writer;
     this.#replaceable = replaceable;
   }
@@ -93,7 +91,6 @@ class LocalApplySession implements ApplySession {
   }
 
   async #applyRows(rows: readonly StoredVersion[], signal: AbortSignal | undefined): Promise<ApplyResult[]> {
-    const { checkpointer } = this.#local;
     const checked = rows.map((version) => prepareIncoming(version, this.#writer.target));
     const prepared = checked.filter((version): version is PreparedVersion => typeof version !== 'string');
     // Checking took a few milliseconds; others get a turn before the write takes as many.
@@ -107,14 +104,9 @@ class LocalApplySession implements ApplySession {
     this.#replaced = replaced;
     crashPoint('apply:written');
     let next = 0;
-    const results = checked.map((version) =>
+    return checked.map((version) =>
       typeof version === 'string' ? refused(version) : this.#result(written[next++] as WriteResult),
     );
-    await checkpointer?.afterWrite(
-      this.#writer.path,
-      rows.reduce((bytes, { source }) => bytes + source.length, 0),
-    );
-    return results;
   }
 
   #result(written: WriteResult): ApplyResult {

@@ -10,12 +10,12 @@ import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted, yieldToEventLoop } from '../lib/event-loop.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { type Watermark, sameWatermark } from '../property/watermark.ts';
-import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { readGroupSettings, treeDirectory } from '../property-index/data-root.ts';
 import { IndexReader } from '../property-index/index-reader.ts';
 import type { ShardIdentity } from '../property-index/schema.ts';
 import { openRespelledTree } from '../tree/respelled-tree.ts';
 import { type OnDamage, TreeDirectory } from '../tree/tree-directory.ts';
+import type { ApplyThread } from './apply-thread.ts';
 import { openLocalApply } from './local-apply.ts';
 import type { ApplyOptions, ApplySession, Fetched, ShardCopy, ShardView, ViewOptions } from './shard-copy.ts';
 import { AbsentView, noTree, TreeView } from './tree-view.ts';
@@ -27,8 +27,8 @@ export interface LocalShardOptions extends ShardIdentity {
   /** What the user calls it; the data root by default. */
   readonly place?: string;
   readonly clock: Clock;
-  /** Moves write-ahead logs in a thread of its own; without it commits do so now and then. */
-  readonly checkpointer?: Checkpointer | undefined;
+  /** Writes in a thread of its own; without it the calling thread does. */
+  readonly applyThread?: ApplyThread | undefined;
   readonly onDamage?: OnDamage | undefined;
   /** Whether a tree found damaged may be set aside for the next build to make anew; by default nothing is touched. */
   readonly mayBuild?: (() => boolean) | undefined;
@@ -115,6 +115,7 @@ export class LocalShardCopy implements ShardCopy {
   }
 
   async openApply(options: ApplyOptions): Promise<ApplySession> {
-    return openLocalApply(this.#options, options);
+    const { applyThread } = this.#options;
+    return await (applyThread?.open(this.#options, options) ?? openLocalApply(this.#options, options));
   }
 }

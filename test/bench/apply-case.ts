@@ -13,6 +13,7 @@ import { IndexWriter } from '../../src/property-index/index-writer.ts';
 import { prepareIncoming } from '../../src/property-index/prepare-version.ts';
 import { createIndex } from '../../src/property-index/schema.ts';
 import { LocalShardCopy } from '../../src/shard-copy/local-shard-copy.ts';
+import { ApplyThread } from '../../src/shard-copy/apply-thread.ts';
 import { applyBatchRowsMax, type StoredVersion } from '../../src/shard-copy/shard-copy.ts';
 import { against, alone, type BenchCase, type Figure, timed } from './bench-case.ts';
 import { benchSettings, fillShard } from './made-shard.ts';
@@ -46,7 +47,8 @@ async function applyWatched(
 ): Promise<{ ms: number; delayMs: number }> {
   const failures: unknown[] = [];
   await using checkpointer = new Checkpointer((_path, error) => failures.push(error));
-  const copy = new LocalShardCopy({ root, group: 'bench', shard: 0, clock: systemClock, checkpointer });
+  await using applyThread = new ApplyThread(checkpointer);
+  const copy = new LocalShardCopy({ root, group: 'bench', shard: 0, clock: systemClock, applyThread });
   await using session = await copy.openApply({ settings: benchSettings, confirmed: null });
   const delay = monitorEventLoopDelay({ resolution: 1 });
   delay.enable();

@@ -14,6 +14,7 @@ import type { Member } from '../../src/round/member.ts';
 import { PeerMember } from '../../src/round/peer-member.ts';
 import { RootMember } from '../../src/round/root-member.ts';
 import { askMembers, type RoundReport, runRound } from '../../src/round/run-round.ts';
+import { ApplyThread } from '../../src/shard-copy/apply-thread.ts';
 import { keepHeapSmall } from '../../src/lib/small-heap.ts';
 import { TreeBuilder } from '../../src/tree/tree-builder.ts';
 import { MessageCounter, SocketCounter, type WireCounts } from './counted-peer.ts';
@@ -55,6 +56,7 @@ async function coordinate({ root, place, onlyAsk = false }: RoundOrder): Promise
   await using checkpointer = new Checkpointer((_path, error) => {
     throw error;
   });
+  await using applyThread = new ApplyThread(checkpointer);
   const client = new PeerClient({ place, clock });
   messages.watch(client);
   using peer = new PeerMember(client);
@@ -63,7 +65,7 @@ async function coordinate({ root, place, onlyAsk = false }: RoundOrder): Promise
   const began = (phase: string): void => {
     phases[phase] ??= Math.round(performance.now() - start);
   };
-  const members = [new RootMember({ root, clock, builder, checkpointer }), peer];
+  const members = [new RootMember({ root, clock, builder, applyThread }), peer];
   const report = onlyAsk
     ? await ask(members)
     : await runRound(members, {

@@ -1,0 +1,165 @@
+/**
+ * Writes into local shards from a worker thread, so that the process stays free to serve and to coordinate. One
+ * thread for all streams of writes; it is started with the first and keeps no process alive. Write-ahead logs are
+ * moved by the checkpointer, in a thread of its own: a move would hold up the batches behind it.
+ */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { assert } from '../lib/assert.ts';
+import { CodedError } from '../lib/coded-error.ts';
+import { throwIfAborted } from '../lib/event-loop.ts';
+import type { Checkpointer } from '../property-index/checkpointer.ts';
+import { databasePath } from '../property-index/data-root.ts';
+import type { ShardIdentity } from '../property-index/schema.ts';
+import type { ApplyAnswer, ApplyRequest } from './apply-worker.ts';
+import { packBatch } from './packed-batch.ts';
+import type { ApplyOptions, ApplyResult, ApplySession, StoredVersion } from './shard-copy.ts';
+
+/** Heap for what a batch leaves behind: a few batches are in the thread at a time, and more heap would only fill with garbage. */
+const youngGenerationMb = 16;
+
+type Answered = PromiseWithResolvers<readonly ApplyResult[]>;
+
+/** A request before it has its number. */
+type Asked = ApplyRequest extends infer Request
+  ? Request extends { readonly id: number }
+    ? Omit<Request, 'id'>
+    : never
+  : never;
+
+export class ApplyThread implements AsyncDisposable {
+  readonly #checkpointer: Checkpointer;
+  #worker: Worker | null = null;
+  readonly #answers = new Map<number, Answered>();
+  #lastId = 0;
+  #lastSession = 0;
+  #closing = false;
+
+  /** The checkpointer stays the caller's, and is disposed after this. */
+  constructor(checkpointer: Checkpointer) {
+    this.#checkpointer = checkpointer;
+  }
+
+  /** Opens the index for writing, creating group and index where they are absent. Throws `settings-differ`. */
+  async open(
+    { root, group, shard }: ShardIdentity,
+    { settings, confirmed, signal }: ApplyOptions,
+  ): Promise<ApplySession> {
+    const identity = { root, group, shard };
+    this.#lastSession++;
+    const session = this.#lastSession;
+    const { shards, slots, spelling } = settings;
+    const opening = {
+      kind: 'open',
+      session,
+      identity,
+      settings: { shards, slots, spelling },
+      confirmed,
+    } as const;
+    try {
+      await this.#ask(opening, signal);
+    } catch (error) {
+      // It may have opened all the same, before it heard that it was not wanted any more.
+      this.#ask({ kind: 'dispose', session }).catch(() => undefined);
+      throw error;
+    }
+    return new ThreadSession({
+      ask: (asked, given) => this.#ask({ ...asked, session }, given),
+      written: (bytes) => this.#checkpointer.afterWrite(databasePath(root, group, shard), bytes),
+    });
+  }
+
+  async #ask(asked: Asked, signal?: AbortSignal): Promise<readonly ApplyResult[]> {
+    throwIfAborted(signal);
+    if (this.#closing) throw new CodedError('cancelled', 'the apply thread is closed');
+    const worker = this.#started();
+    this.#lastId++;
+    const id = this.#lastId;
+    const answered: Answered = Promise.withResolvers();
+    const cancel = (): void => worker.postMessage({ kind: 'cancel', id } satisfies ApplyRequest);
+    signal?.addEventListener('abort', cancel, { once: true });
+    this.#answers.set(id, answered);
+    worker.ref();
+    worker.postMessage({ ...asked, id } satisfies ApplyRequest);
+    try {
+      return await answered.promise;
+    } catch (error) {
+      throwIfAborted(signal);
+      throw error;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
+  }
+
+  #started(): Worker {
+    if (this.#worker !== null) return this.#worker;
+    // The worker has this file's extension: .ts in the sources, .js in the package.
+    const worker = new Worker(new URL(`./apply-worker${import.meta.url.slice(-3)}`, import.meta.url), {
+      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
+    });
+    worker.on('message', (answer: ApplyAnswer) => {
+      const answered = this.#answers.get(answer.id);
+      this.#answers.delete(answer.id);
+      if ('error' in answer) answered?.reject(CodedError.fromJSON(answer.error));
+      else answered?.resolve(answer.results);
+      if (this.#answers.size === 0 && !this.#closing) this.#worker?.unref();
+    });
+    worker.on('error', (error) => this.#ended(CodedError.from(error)));
+    worker.on('exit', () => this.#ended(new CodedError('internal', 'the apply thread ended')));
+    worker.unref();
+    this.#worker = worker;
+    return worker;
+  }
+
+  #ended(error: CodedError): void {
+    for (const answered of this.#answers.values()) answered.reject(error);
+    this.#answers.clear();
+    this.#worker = null;
+  }
+
+  /** Ends the thread once it has ended what it does. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing = true;
+    const worker = this.#worker;
+    if (worker === null) return;
+    await Promise.allSettled([...this.#answers.values()].map(({ promise }) => promise));
+    worker.postMessage({ kind: 'close' } satisfies ApplyRequest);
+    worker.ref();
+    await once(worker, 'exit');
+  }
+}
+
+/** What a session asks of its thread. */
+type SessionAsked = Asked extends infer Request
+  ? Request extends { readonly kind: 'apply' | 'dispose' }
+    ? Omit<Request, 'session'>
+    : never
+  : never;
+
+interface SessionThread {
+  readonly ask: (asked: SessionAsked, signal?: AbortSignal) => Promise<readonly ApplyResult[]>;
+  /** Told of bytes that were committed; resolves when more may be. */
+  readonly written: (bytes: number) => Promise<void>;
+}
+
+class ThreadSession implements ApplySession {
+  readonly #thread: SessionThread;
+  #disposed = false;
+
+  constructor(thread: SessionThread) {
+    this.#thread = thread;
+  }
+
+  async apply(batch: readonly StoredVersion[], signal?: AbortSignal): Promise<readonly ApplyResult[]> {
+    assert(!this.#disposed, 'a session is not used after it was disposed');
+    const results = await this.#thread.ask({ kind: 'apply', batch: packBatch(batch) }, signal);
+    await this.#thread.written(batch.reduce((bytes, { source }) => bytes + source.length, 0));
+    return results;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#disposed) return;
+    this.#disposed = true;
+    await this.#thread.ask({ kind: 'dispose' });
+  }
+}
