@@ -1,29 +1,36 @@
 /**
  * Three data nodes and a liaison of a real BanyanDB on loopback, in a folder of their own. The server program is the
- * one that the variable BANYANDB_BIN names.
+ * one that the variable BANYANDB_BIN names; BANYANDB_BIN_OTHER_SPELLING may name another that spells JSON otherwise.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
-  appendFileSync,
   copyFileSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { BanyandbGateway, until } from './banyandb-gateway.ts';
 
-export const banyandbProgram = process.env['BANYANDB_BIN'] ?? '';
+export const banyandbProgram = programOf('BANYANDB_BIN');
+export const otherSpellingProgram = programOf('BANYANDB_BIN_OTHER_SPELLING');
 
 /** Ports that each process listens on. */
 const portsPerProcess = 7;
 
-/** How long the cluster may take for what is waited for. */
-const patienceMs = 180_000;
+export interface ClusterOptions {
+  /** When trees are built: every so often, and so long after a write. */
+  readonly buildEvery?: string;
+  readonly buildAfter?: string;
+  /** When nodes start BanyanDB's own repair, as a cron; at night unless told. */
+  readonly ownRepair?: string;
+}
 
 interface Started {
   readonly args: readonly string[];
@@ -34,102 +41,105 @@ interface Started {
 export class BanyandbCluster implements AsyncDisposable {
   /** Made at the start, so that a test that is skipped leaves nothing. */
   folder = '';
-  /** gRPC addresses of the data nodes. */
+  /** gRPC addresses of the data nodes, which are their names too. */
   places: readonly string[] = [];
+  /** gRPC address. */
   liaison = '';
-  #gateway = '';
+  gateway = new BanyandbGateway('');
+  /** Where each node tells its metrics. */
+  readonly #metrics = new Map<string, string>();
   readonly #processes = new Map<string, Started>();
+  readonly #options: ClusterOptions;
+
+  constructor(options: ClusterOptions = {}) {
+    this.#options = options;
+  }
 
   async start(): Promise<void> {
     this.folder = mkdtempSync(join(tmpdir(), 'tallystick-banyandb-'));
     const ports = await freePorts(portsPerProcess * 4);
     const dealt = [0, 1, 2, 3].map((at) => ports.slice(at * portsPerProcess, (at + 1) * portsPerProcess));
-    const nodes = join(this.folder, 'nodes.yaml');
     this.places = dealt.slice(0, 3).map(([port]) => `127.0.0.1:${port}`);
     const listed = this.places.map((place) => `  - name: "${place}"\n    grpc_address: "${place}"\n`);
-    writeFileSync(nodes, `nodes:\n${listed.join('')}`);
-    for (const [at, place] of this.places.entries())
-      this.#spawn(place, this.#dataFlags(dealt[at] ?? [], nodes));
+    writeFileSync(this.nodesFile, `nodes:\n${listed.join('')}`);
+    for (const [at, place] of this.places.entries()) {
+      this.#metrics.set(place, `127.0.0.1:${dealt[at]?.[5]}`);
+      this.#spawn(place, this.#dataFlags(dealt[at] ?? []));
+    }
     const [grpc = 0, http = 0, queue = 0, queueHttp = 0] = dealt[3] ?? [];
     this.liaison = `127.0.0.1:${grpc}`;
-    this.#gateway = `http://127.0.0.1:${http}/api/v1`;
+    this.gateway = new BanyandbGateway(`127.0.0.1:${http}`);
+    const property = this.#commonFlags('liaison', dealt[3] ?? []);
     this.#spawn('liaison', [
       'liaison',
       ...['--grpc-host=127.0.0.1', `--grpc-port=${grpc}`, '--http-host=127.0.0.1', `--http-port=${http}`],
       ...[`--http-grpc-addr=127.0.0.1:${grpc}`, '--liaison-server-grpc-host=127.0.0.1'],
       ...[`--liaison-server-grpc-port=${queue}`, `--liaison-server-http-port=${queueHttp}`],
-      ...this.#commonFlags('liaison', dealt[3] ?? [], nodes).filter(
-        (flag) => !flag.startsWith('--property-root'),
-      ),
+      ...property.filter((flag) => !flag.startsWith('--property-root')),
     ]);
+    await Promise.all(this.places.map((place) => this.#untilActive(place, true)));
   }
 
-  async makeGroup(group: string, shards: number): Promise<void> {
-    const settings = { shard_num: shards, replicas: 2 };
-    const metadata = { name: group };
-    await this.#until(() =>
-      this.#call('POST', '/group/schema', {
-        group: { metadata, catalog: 'CATALOG_PROPERTY', resource_opts: settings },
-      }),
-    );
-    const property = { metadata: { group, name: 'p' }, tags: [{ name: 's', type: 'TAG_TYPE_STRING' }] };
-    await this.#until(() => this.#call('POST', '/property/schema', { property }));
-    await this.write(group, 'first', 'x');
+  /** The discovery file that all its processes read. */
+  get nodesFile(): string {
+    return join(this.folder, 'nodes.yaml');
   }
 
-  /** Resolves when one copy has it, as the cluster promises. */
-  async write(group: string, id: string, text: string): Promise<void> {
-    const property = {
-      metadata: { group, name: 'p' },
-      id,
-      tags: [{ key: 's', value: { str: { value: text } } }],
-    };
-    await this.#until(() =>
-      this.#call('PUT', `/property/data/${group}/p/${id}`, { property, strategy: 'STRATEGY_REPLACE' }),
-    );
+  /** Ends one node, and waits until the liaison has noticed. */
+  async stop(place: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
+    await this.end(place, signal);
+    await this.#untilActive(place, false);
   }
 
-  async remove(group: string, id: string): Promise<void> {
-    await this.#until(() => this.#call('DELETE', `/property/data/${group}/p/${id}`));
-  }
-
-  /** Ids that a query of the cluster finds. */
-  async query(group: string): Promise<string[]> {
-    const answer = await this.#until(() =>
-      this.#call('POST', '/property/data/query', { groups: [group], limit: 100_000 }),
-    );
-    return ((answer['properties'] ?? []) as { id: string }[]).map(({ id }) => id);
-  }
-
-  /** Ends one process, and waits until the rest has noticed. */
-  async stop(name: string, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-    const child = this.#processes.get(name)?.child;
-    const ended = new Promise((resolve) => child?.once('exit', resolve));
-    child?.kill(signal);
+  /** Ends one node, and waits for nothing else. */
+  async end(place: string, signal: NodeJS.Signals): Promise<void> {
+    const child = this.#processes.get(place)?.child;
+    if (child === undefined) throw new Error(`no node ${place}`);
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
     await ended;
-    await sleep(15_000);
   }
 
-  /** Starts a stopped process again; `program` is run instead where given. */
-  async restart(name: string, program = banyandbProgram): Promise<void> {
-    const started = this.#processes.get(name);
-    if (started !== undefined) started.child = this.#run(started.args, started.log, program);
-    await sleep(25_000);
-  }
-
-  /** The program with a byte after its end: the same, but its spelling of JSON is chosen by its bytes. */
-  otherProgram(): string {
-    const path = join(this.folder, 'other-program');
-    copyFileSync(banyandbProgram, path);
-    appendFileSync(path, 'x');
-    return path;
+  /** Starts a stopped node again and waits until it is written to; `program` is run instead where given. */
+  async restart(place: string, program = banyandbProgram): Promise<void> {
+    const started = this.#processes.get(place);
+    if (started === undefined) throw new Error(`no node ${place}`);
+    started.child = this.#run(started.args, started.log, program);
+    await this.#untilActive(place, true);
   }
 
   /** Throws away what a stopped node has of a group. */
   empty(place: string, group: string): void {
     for (const kind of ['data', 'repairs']) {
-      rmSync(join(this.folder, dataFolder(place), 'property', kind, group), { recursive: true, force: true });
+      rmSync(join(this.#propertyFolder(place), kind, group), { recursive: true, force: true });
     }
+  }
+
+  /** A copy of each tree file that a node has of a group, by shard; in `target`, which is made. */
+  copyTrees(place: string, group: string, target: string): string[] {
+    const trees = join(this.#propertyFolder(place), 'repairs', group);
+    return readdirSync(trees)
+      .sort()
+      .map((shard) => {
+        const folder = join(target, dataFolder(place), shard);
+        mkdirSync(folder, { recursive: true });
+        copyFileSync(join(trees, shard, 'state-tree.data'), join(folder, 'state-tree.data'));
+        return join(folder, 'state-tree.data');
+      });
+  }
+
+  /** Documents in a node's index of a group, as the node counts them now and then: one per version it stores. */
+  async documents(place: string, group: string): Promise<number> {
+    return await this.metric(place, 'property_inverted_index_total_doc_count', group);
+  }
+
+  /** A metric of a node, summed over all series of a group; 0 where there is none. */
+  async metric(place: string, name: string, group: string): Promise<number> {
+    const answer = await fetch(`http://${this.#metrics.get(place)}/metrics`);
+    const series = (await answer.text())
+      .split('\n')
+      .filter((line) => line.startsWith(`banyandb_${name}{`) && line.includes(`group="${group}"`));
+    return series.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -143,6 +153,17 @@ export class BanyandbCluster implements AsyncDisposable {
     if (this.folder !== '') rmSync(this.folder, { recursive: true, force: true });
   }
 
+  async #untilActive(place: string, expected: boolean): Promise<void> {
+    await until(`the liaison ${expected ? 'uses' : 'leaves out'} ${place}`, async () => {
+      const active = (await this.gateway.activeNodes()).includes(place);
+      return active === expected ? true : null;
+    });
+  }
+
+  #propertyFolder(place: string): string {
+    return join(this.folder, dataFolder(place), 'property');
+  }
+
   #spawn(name: string, args: readonly string[]): void {
     const log = openSync(join(this.folder, `${dataFolder(name)}.log`), 'a');
     this.#processes.set(name, { args, log, child: this.#run(args, log) });
@@ -152,68 +173,41 @@ export class BanyandbCluster implements AsyncDisposable {
     return spawn(program, [...args], { stdio: ['ignore', log, log], cwd: this.folder });
   }
 
-  #dataFlags(ports: readonly number[], nodes: string): string[] {
+  #dataFlags(ports: readonly number[]): string[] {
     const [grpc = 0, http = 0, repair = 0, schema = 0] = ports;
     const folder = dataFolder(`127.0.0.1:${grpc}`);
+    const { buildEvery = '@every 10s', buildAfter = '3s', ownRepair = '0 2 * * *' } = this.#options;
     return [
       'data',
       ...['--grpc-host=127.0.0.1', `--grpc-port=${grpc}`, `--http-port=${http}`],
       ...['--property-repair-gossip-grpc-host=127.0.0.1', `--property-repair-gossip-grpc-port=${repair}`],
       ...['--schema-server-grpc-host=127.0.0.1', `--schema-server-grpc-port=${schema}`],
       `--schema-server-root-path=${join(this.folder, folder)}`,
-      // Trees are built often, and their own repair runs at night.
-      ...['--property-repair-build-tree-cron=@every 10s', '--property-repair-quick-build-tree-time=3s'],
-      '--property-repair-trigger-cron=0 2 * * *',
-      ...this.#commonFlags(folder, ports, nodes),
+      `--property-repair-build-tree-cron=${buildEvery}`,
+      `--property-repair-quick-build-tree-time=${buildAfter}`,
+      `--property-repair-trigger-cron=${ownRepair}`,
+      ...this.#commonFlags(folder, ports),
     ];
   }
 
-  #commonFlags(folder: string, ports: readonly number[], nodes: string): string[] {
+  #commonFlags(folder: string, ports: readonly number[]): string[] {
     const root = join(this.folder, folder);
     mkdirSync(root, { recursive: true });
-    const roots = ['property', 'measure', 'stream', 'trace'].map((kind) => `--${kind}-root-path=${root}`);
     return [
-      ...[
-        `--pprof-listener-addr=127.0.0.1:${ports[4]}`,
-        `--observability-listener-addr=127.0.0.1:${ports[5]}`,
-      ],
+      `--pprof-listener-addr=127.0.0.1:${ports[4]}`,
+      `--observability-listener-addr=127.0.0.1:${ports[5]}`,
       ...['--observability-modes=prometheus', '--node-host-provider=flag', '--node-host=127.0.0.1'],
-      ...[
-        '--node-discovery-mode=file',
-        `--node-discovery-file-path=${nodes}`,
-        '--node-discovery-file-fetch-interval=3s',
-      ],
-      ...roots,
+      ...['--node-discovery-mode=file', `--node-discovery-file-path=${this.nodesFile}`],
+      '--node-discovery-file-fetch-interval=3s',
+      ...['property', 'measure', 'stream', 'trace'].map((kind) => `--${kind}-root-path=${root}`),
     ];
   }
+}
 
-  async #call(method: string, path: string, body?: object): Promise<Record<string, unknown> | null> {
-    try {
-      const headers = { 'Content-Type': 'application/json' };
-      const signal = AbortSignal.timeout(20_000);
-      const answer = await fetch(`${this.#gateway}${path}`, {
-        method,
-        headers,
-        signal,
-        body: body ? JSON.stringify(body) : null,
-      });
-      const json = (await answer.json()) as Record<string, unknown>;
-      return answer.ok ? json : null;
-    } catch {
-      // Not there yet, or not all of it: whoever calls tries again.
-      return null;
-    }
-  }
-
-  async #until<T>(work: () => Promise<T | null>): Promise<T> {
-    const endsMs = performance.now() + patienceMs;
-    for (;;) {
-      const done = await work();
-      if (done !== null) return done;
-      if (performance.now() > endsMs) throw new Error('the cluster did not come to it in time');
-      await sleep(500);
-    }
-  }
+function programOf(variable: string): string {
+  const path = process.env[variable] ?? '';
+  if (path !== '' && !existsSync(path)) throw new Error(`${variable} names no file: ${path}`);
+  return path;
 }
 
 function dataFolder(place: string): string {
