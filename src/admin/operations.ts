@@ -28,6 +28,13 @@ export interface Idempotency {
   readonly fingerprint: string;
 }
 
+/** What comes along with an order. */
+export interface OrderContext {
+  readonly idempotency: Idempotency | null;
+  /** The caller's span (W3C Trace Context), as it came. */
+  readonly traceparent: string | null;
+}
+
 export interface PropertyFilter {
   readonly group: string;
   readonly name?: string | undefined;
@@ -65,8 +72,8 @@ export interface Operations {
   /** Throws `not-found`. */
   shard(group: string, shard: number): Promise<ShardResource>;
   peers(): PeerResource[];
-  startBuild(order: BuildOrder, idempotency: Idempotency | null): Promise<RunResource>;
-  startRepair(order: RepairOrder, idempotency: Idempotency | null): Promise<RunResource>;
+  startBuild(order: BuildOrder, context: OrderContext): Promise<RunResource>;
+  startRepair(order: RepairOrder, context: OrderContext): Promise<RunResource>;
   runs(filter: RunFilter): RunResource[];
   /** Throws `not-found`. */
   run(id: string): RunResource;

@@ -2,17 +2,18 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import type { App } from './app.ts';
-import type { Idempotency, Operations } from './operations.ts';
+import type { Operations, OrderContext } from './operations.ts';
 import { buildOrder, repairOrder } from './orders.ts';
 import { runResource } from './resources.ts';
 
-const idempotencyHeaders = z.looseObject({
+const orderHeaders = z.looseObject({
   'idempotency-key': z
     .string()
     .min(1)
     .max(200)
     .optional()
     .describe('The same key with the same order gives the same run.'),
+  traceparent: z.string().optional().describe('The trace that the run goes on with (W3C Trace Context).'),
 });
 const paused = z.object({ paused: z.boolean() });
 
@@ -23,12 +24,12 @@ export function addOrders(app: App, operations: Operations): void {
       schema: {
         summary: 'Build trees',
         body: buildOrder,
-        headers: idempotencyHeaders,
+        headers: orderHeaders,
         response: { 202: runResource },
       },
     },
     async ({ body, headers }, reply) => {
-      const run = await operations.startBuild(body, idempotencyOf(headers['idempotency-key'], 'build', body));
+      const run = await operations.startBuild(body, contextOf(headers, 'build', body));
       return await reply.code(202).header('location', `/v1/runs/${run.id}`).send(run);
     },
   );
@@ -38,15 +39,12 @@ export function addOrders(app: App, operations: Operations): void {
       schema: {
         summary: 'Repair shards, or say what differs',
         body: repairOrder,
-        headers: idempotencyHeaders,
+        headers: orderHeaders,
         response: { 202: runResource },
       },
     },
     async ({ body, headers }, reply) => {
-      const run = await operations.startRepair(
-        body,
-        idempotencyOf(headers['idempotency-key'], 'repair', body),
-      );
+      const run = await operations.startRepair(body, contextOf(headers, 'repair', body));
       return await reply.code(202).header('location', `/v1/runs/${run.id}`).send(run);
     },
   );
@@ -64,12 +62,10 @@ export function addOrders(app: App, operations: Operations): void {
   }
 }
 
-function idempotencyOf(key: string | undefined, kind: string, order: unknown): Idempotency | null {
-  if (key === undefined) return null;
-  return {
-    key,
-    fingerprint: createHash('sha256')
-      .update(`${kind} ${JSON.stringify(order)}`)
-      .digest('hex'),
-  };
+function contextOf(headers: z.output<typeof orderHeaders>, kind: string, order: unknown): OrderContext {
+  const { 'idempotency-key': key, traceparent = null } = headers;
+  if (key === undefined) return { idempotency: null, traceparent };
+  const text = `${kind} ${JSON.stringify(order)}`;
+  const fingerprint = createHash('sha256').update(text).digest('hex');
+  return { idempotency: { key, fingerprint }, traceparent };
 }

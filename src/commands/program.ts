@@ -1,7 +1,7 @@
 /** The command line: every verb, and what happens to wrong arguments. */
-import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { CodedError } from '../lib/coded-error.ts';
+import { packageVersion } from '../lib/package-version.ts';
 import { addAudit } from './audit.ts';
 import { addBuild } from './build.ts';
 import {
@@ -62,7 +62,7 @@ Exit codes: 0 equal or done, 1 replicas differ, 2 error, 3 inconclusive.`;
 /** Runs a command line (without the program's name) and returns its exit code. */
 export async function runProgram(argv: readonly string[], environment: Environment): Promise<ExitCode> {
   let exitCode: ExitCode = exitCodes.done;
-  const program = new Command('tallystick').description(description).version(programVersion());
+  const program = new Command('tallystick').description(description).version(packageVersion());
   program.exitOverride().configureOutput({
     writeOut: (text) => environment.stdout.write(text),
     // Errors of arguments are told once, below, in the form that was asked for.
@@ -105,9 +105,4 @@ function checkVerb(program: Command, verb: string | undefined): void {
       value: verb,
     },
   );
-}
-
-function programVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -3,7 +3,7 @@
  * by all calls. Gives every call its ceilings, its deadline and errors that name the peer.
  */
 import type { DescService } from '@bufbuild/protobuf';
-import { type CallOptions, type Client, createClient } from '@connectrpc/connect';
+import { type CallOptions, type Client, createClient, type Transport } from '@connectrpc/connect';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
@@ -11,6 +11,7 @@ import { Health } from './generated/grpc/health/v1/health_pb.ts';
 import { ShardService } from './generated/tallystick/v1/shard_pb.ts';
 import { openHttp2, type OpenTransport, type PeerTransport } from './peer-transport.ts';
 import type { TlsFiles } from './tls.ts';
+import { type StartCall, tracedCalls } from './traced-calls.ts';
 import { fromWireError } from './wire-error.ts';
 import {
   defaultWireDeadlines,
@@ -31,6 +32,8 @@ export interface PeerConnectionOptions {
   readonly tls?: TlsFiles;
   /** The run that calls belong to, for the peer's logs: up to 64 letters, digits, `_`, `.`, `-`. */
   readonly runId?: string;
+  /** Begins the span of each call, where the run is traced. */
+  readonly startCall?: StartCall | undefined;
   readonly limits?: Partial<WireLimits>;
   readonly deadlines?: Partial<WireDeadlines>;
   /** Send compressed messages; off by default. */
@@ -55,6 +58,7 @@ export class PeerConnection implements Disposable {
   readonly shards: Client<typeof ShardService>;
   readonly health: Client<typeof Health>;
   readonly #transport: PeerTransport;
+  readonly #calls: Transport;
   readonly #headers: Record<string, string>;
 
   constructor(options: PeerConnectionOptions) {
@@ -66,13 +70,16 @@ export class PeerConnection implements Disposable {
     this.deadlines = { ...defaultWireDeadlines, ...options.deadlines };
     this.#headers = runId === undefined ? {} : { [runIdHeader]: runId };
     this.#transport = openTransport({ address, tls, limits: this.limits, compression });
+    const { calls } = this.#transport;
+    const { startCall } = options;
+    this.#calls = startCall === undefined ? calls : tracedCalls(calls, place, startCall);
     this.shards = this.client(ShardService);
     this.health = this.client(Health);
   }
 
   /** Calls of another service that the peer has. */
   client<Service extends DescService>(service: Service): Client<Service> {
-    return createClient(service, this.#transport.calls);
+    return createClient(service, this.#calls);
   }
 
   /** One question, one answer. */

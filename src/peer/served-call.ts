@@ -6,6 +6,7 @@ import { createContextKey, type HandlerContext } from '@connectrpc/connect';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError, type ErrorCode } from '../lib/coded-error.ts';
 import { checkGroupName, shardsMax } from '../property/group-settings.ts';
+import { traceparentHeader } from './traced-calls.ts';
 import { IdleTimer, timeoutError, withinTime } from './within-time.ts';
 import { toWireError } from './wire-error.ts';
 import { runIdHeader, runIdPattern, type WireDeadlines, type WireLimits } from './wire-limits.ts';
@@ -32,6 +33,8 @@ export interface ServedCallEvent {
   readonly call: string;
   readonly peer: string | null;
   readonly runId: string | null;
+  /** The caller's span (W3C Trace Context) as it came; null where none did. */
+  readonly traceparent: string | null;
   /** Null where it went well. */
   readonly error: { readonly code: ErrorCode; readonly message: string } | null;
   readonly durationMs: number;
@@ -154,6 +157,7 @@ export class ServedCall {
       call: this.#context.method.name,
       peer: this.#origin.peer,
       runId: runId !== null && runIdPattern.test(runId) ? runId : null,
+      traceparent: this.#context.requestHeader.get(traceparentHeader),
       error: coded && { code: coded.code, message: coded.message },
       durationMs: this.options.clock.monotonicMs() - this.#startedMs,
     });

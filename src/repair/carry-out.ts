@@ -112,6 +112,7 @@ class CarryOut {
 
   async run(): Promise<void> {
     const { signal, onlyStanding } = this.#options;
+    this.#progress();
     const steps = fetchWinners(this.#shard.entries(signal), {
       copies: this.#copies,
       spelling: this.#shard.head.spelling,

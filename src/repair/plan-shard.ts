@@ -74,8 +74,11 @@ export async function planShard(
     await spool.startShard(head);
     let complete = false;
     try {
+      onProgress?.({ phase: 'compare', ...none });
       const compared = await compareShard(target, comparable, spool, options);
       complete = true;
+      // What is left is to end the plan, to check it as a whole, and the fuse.
+      onProgress?.({ phase: 'plan', ...none, entitiesTotal: compared.diff.differing });
       return { head, counts: await spool.endShard(true), ...compared };
     } finally {
       if (!complete) await spool.endShard(false);

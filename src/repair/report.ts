@@ -88,7 +88,7 @@ export interface RepairReport extends RepairCounts {
 }
 
 export interface RepairProgress {
-  readonly phase: 'describe' | 'compare' | 'carry out';
+  readonly phase: 'describe' | 'compare' | 'plan' | 'carry out';
   readonly group: string;
   readonly shard: number;
   readonly slotsDone: number;

@@ -15,8 +15,11 @@ import type { BuildOrder, LostMember, Member } from './member.ts';
 export interface RoundOptions extends RepairOptions {
   readonly narrowing?: Narrowing;
   /** Told how far asking and building is, for people. */
-  readonly onStep?: ((text: string) => void) | undefined;
+  readonly onStep?: ((text: string, step: RoundStep) => void) | undefined;
 }
+
+/** What a round does before and after it repairs. */
+export type RoundStep = 'ask' | 'build';
 
 export type RoundOutcome = 'converged' | 'differs' | 'inconclusive' | 'failed';
 
@@ -99,7 +102,7 @@ export async function askMembers(
   lost: LostMember[],
   { signal, onStep }: Pick<RoundOptions, 'signal' | 'onStep'>,
 ): Promise<AskedMember[]> {
-  onStep?.(`asking ${members.length} places`);
+  onStep?.(`asking ${members.length} places`, 'ask');
   const offers = await Promise.all(
     members.map(async (member) => {
       try {
@@ -132,11 +135,13 @@ async function buildTrees(
   shards: readonly ShardPlaces[],
   { signal, onStep }: RoundOptions,
 ): Promise<AskedMember[]> {
+  const onProgress = (text: string): void => onStep?.(text, 'build');
+  if (shards.length > 0) onProgress('building trees');
   const built = await Promise.all(
     asked.map(async (one) => {
       const orders = shards.filter(({ places }) => places.includes(one.member.place));
       try {
-        if (orders.length > 0) await one.member.build(orders, { signal, onProgress: onStep });
+        if (orders.length > 0) await one.member.build(orders, { signal, onProgress });
         return [one];
       } catch (error) {
         throwIfAborted(signal);

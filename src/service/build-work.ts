@@ -59,6 +59,7 @@ async function buildOne(
   options: BuildWorkOptions,
 ): Promise<BuildResult> {
   const { root, builder, onDamage, onBuilt, signal } = options;
+  run.trace.phase('build', { group, shard });
   const result = await builder.build({
     identity: { root, group, shard },
     settings,

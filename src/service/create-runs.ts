@@ -1,6 +1,8 @@
 /** Ties runs to their work, to the schedule they report to, and to the events they make. */
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import type { Tracer } from '../lib/trace.ts';
+import type { StartCall } from '../peer/traced-calls.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { TreeBuilder } from '../tree/tree-builder.ts';
 import type { OnDamage } from '../tree/tree-directory.ts';
@@ -19,6 +21,7 @@ import type { ShardWatch } from './shard-watch.ts';
 export interface RunsParts {
   readonly clock: Clock;
   readonly history: History;
+  readonly tracer: Tracer | null;
   readonly loop: ScheduleLoop;
   readonly shards: ShardWatch;
   readonly events: Events;
@@ -36,6 +39,7 @@ export function createRuns(parts: RunsParts): Runs {
   const runs: Runs = new Runs({
     clock,
     history,
+    tracer: parts.tracer,
     work: {
       build: (run, signal) =>
         buildShards(run, {
@@ -70,7 +74,11 @@ async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<
       group,
     });
   }
-  using opened = parts.openMembers({ group, peers, runId: run.id });
+  const startCall: StartCall = (call, at) => run.trace.startCall(call, at);
+  using opened = parts.openMembers({
+    ...{ group, peers, runId: run.id },
+    startCall: parts.tracer === null ? null : startCall,
+  });
   if (opened.members.length < 2) {
     run.end({ outcome: 'skipped', reason: 'there is no peer to compare with; a nodes file lists them' });
     return;

@@ -3,6 +3,7 @@ import type { RequestEvent } from '../admin/operations.ts';
 import type { RunResource } from '../admin/resources.ts';
 import type { CodedError } from '../lib/coded-error.ts';
 import type { Log } from '../lib/log.ts';
+import { parseTraceparent, type Tracer } from '../lib/trace.ts';
 import type { ServedCallEvent } from '../peer/served-call.ts';
 import type { Metrics } from './metrics.ts';
 import type { WatchedPeer } from './peer-watch.ts';
@@ -18,11 +19,14 @@ export type ProblemOf =
   | 'disk'
   | 'clock'
   | 'shard'
+  | 'trace'
   | 'drain';
 
 export class Events {
   #log: Log;
   readonly metrics: Metrics;
+  /** Where calls of traced runs are told; null where nothing is traced. */
+  tracer: Tracer | null = null;
 
   constructor(log: Log, metrics: Metrics) {
     this.#log = log;
@@ -132,7 +136,13 @@ export class Events {
     else this.#log.warn({ peer: name, place, error: error?.toJSON() }, 'a peer cannot be reached');
   }
 
-  served({ call, peer, runId, error, durationMs }: ServedCallEvent): void {
+  served({ call, peer, runId, traceparent, error, durationMs }: ServedCallEvent): void {
+    if (parseTraceparent(traceparent) !== null) {
+      this.tracer?.record(call, {
+        ...{ parent: traceparent ?? '', kind: 'server', durationMs, error },
+        attributes: { 'rpc.method': call, ...(runId !== null && { 'tallystick.run': runId }) },
+      });
+    }
     this.metrics.served.inc({ call, code: error?.code ?? 'ok' });
     this.metrics.servedSeconds.observe({ call }, durationMs / 1_000);
     this.#log.debug({ call, peer, run: runId, error, tookMs: Math.round(durationMs) }, 'a peer call ended');

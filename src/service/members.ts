@@ -4,6 +4,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { NodesFile, type PeerNode } from '../peer/nodes-file.ts';
 import { PeerClient } from '../peer/peer-client.ts';
 import { TlsFiles } from '../peer/tls.ts';
+import type { StartCall } from '../peer/traced-calls.ts';
 import type { Member } from '../round/member.ts';
 import { PeerMember } from '../round/peer-member.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -26,6 +27,8 @@ export interface MembersOf {
   readonly peers: readonly string[] | null;
   /** Null where no run is made. */
   readonly runId: string | null;
+  /** Null where calls are not traced. */
+  readonly startCall: StartCall | null;
 }
 
 export type OpenMembers = (of: MembersOf) => OpenedMembers;
@@ -65,7 +68,10 @@ export class Peers {
     }
   }
 
-  client({ grpcAddress, tlsEnabled, caCertPath }: PeerNode, runId: string | null = null): PeerClient {
+  client(
+    { grpcAddress, tlsEnabled, caCertPath }: PeerNode,
+    { runId, startCall }: Pick<MembersOf, 'runId' | 'startCall'> = { runId: null, startCall: null },
+  ): PeerClient {
     const { tls } = this.#settings;
     const paths = {
       ...(tls !== null && { certPath: tls.cert, keyPath: tls.key }),
@@ -76,11 +82,12 @@ export class Peers {
       clock: this.#options.clock,
       ...(tlsEnabled && { tls: new TlsFiles(paths) }),
       ...(runId !== null && { runId }),
+      ...(startCall !== null && { startCall }),
     });
   }
 
   /** `local` and the peers that are chosen. Throws `not-found` for one that is not listed. */
-  open(local: Member, { peers: chosen, runId }: Omit<MembersOf, 'group'>): OpenedMembers {
+  open(local: Member, { peers: chosen, ...calls }: Omit<MembersOf, 'group'>): OpenedMembers {
     const nodes = this.nodes();
     const unknown = chosen?.find(
       (one) => !nodes.some(({ name, grpcAddress }) => one === name || one === grpcAddress),
@@ -95,7 +102,7 @@ export class Peers {
     const taken = nodes.filter(
       ({ name, grpcAddress }) => chosen === null || chosen.includes(name) || chosen.includes(grpcAddress),
     );
-    const members = taken.map((node) => opened.use(new PeerMember(this.client(node, runId))));
+    const members = taken.map((node) => opened.use(new PeerMember(this.client(node, calls))));
     return { members: [local, ...members], [Symbol.dispose]: () => opened.dispose() };
   }
 }

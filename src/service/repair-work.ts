@@ -16,7 +16,8 @@ import type { Member } from '../round/member.ts';
 import { type RoundOptions, type RoundReport, runRound } from '../round/run-round.ts';
 import { isCluster } from './clusters.ts';
 import type { KeptPlans } from './kept-plans.ts';
-import { countsOf, errorJson, type Run } from './run.ts';
+import { errorJson, type Run } from './run.ts';
+import { countsOf } from './run-counts.ts';
 
 export interface RepairWorkOptions {
   readonly clock: Clock;
@@ -41,8 +42,14 @@ export async function repairMembers(
     planPath: plan === null ? keepAt : await plans.find(plan),
     narrowing: { ...(group !== null && { group }), ...(shard !== null && { shard }) },
     onChange: (change) => run.change(change),
-    onProgress: (progress) => run.progress(progress.phase, figures(progress)),
-    onStep: (text) => run.progress(text, {}),
+    onProgress: (progress) => {
+      run.trace.phase(progress.phase, progress);
+      run.progress(progress.phase, figures(progress));
+    },
+    onStep: (text, step) => {
+      run.trace.phase(step);
+      run.progress(text, {});
+    },
   };
   // What a plan is of was chosen when it was made.
   const narrow = plan !== null || (name === null && entity === null) ? null : { name, entity };

@@ -6,9 +6,12 @@
 import type { ChangeResource, RunResource } from '../admin/resources.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import type { RepairChange, RepairReport } from '../repair/report.ts';
+import type { Tracer } from '../lib/trace.ts';
+import type { RepairChange } from '../repair/report.ts';
 import { versionToJson } from '../repair/plan.ts';
 import { changesKeptMax, type History } from './history.ts';
+import { addCounts, noRunCounts } from './run-counts.ts';
+import { RunTrace } from './run-trace.ts';
 
 /** What a run is asked to do; absent members are null or false. */
 export type RunOrder = Pick<RunResource, 'kind' | 'trigger'> &
@@ -17,6 +20,8 @@ export type RunOrder = Pick<RunResource, 'kind' | 'trigger'> &
   > & {
     readonly force?: boolean;
     readonly keepPlan?: boolean;
+    /** Of the caller's span, which the run's trace goes on with. */
+    readonly traceparent?: string | null;
   };
 
 export type RunEnd = Pick<RunResource, 'outcome' | 'reason'> &
@@ -31,17 +36,9 @@ const progressEveryMs = 200;
 /** Shards listed in a run; one over more tells their sum only. */
 const shardsListedMax = 1_000;
 
-export const noRunCounts: RunResource['counts'] = {
-  differing: 0,
-  changed: 0,
-  kept: 0,
-  failed: 0,
-  shipped: 0,
-  bytes: 0,
-};
-
 export class Run {
   readonly order: RunOrder;
+  readonly trace: RunTrace;
   readonly #clock: Clock;
   readonly #history: History;
   readonly #onMove: (run: RunResource) => void;
@@ -59,9 +56,10 @@ export class Run {
   constructor(
     id: string,
     order: RunOrder,
-    parts: { clock: Clock; history: History; onMove: (run: RunResource) => void },
+    parts: { clock: Clock; history: History; tracer: Tracer | null; onMove: (run: RunResource) => void },
   ) {
     this.order = order;
+    this.trace = new RunTrace(parts.tracer, order.traceparent ?? null);
     this.#clock = parts.clock;
     this.#history = parts.history;
     this.#onMove = parts.onMove;
@@ -124,6 +122,7 @@ export class Run {
   /** Waiting or running -> paused. */
   hold(): void {
     this.#stopTime();
+    this.trace.endPhase();
     const { counts, progress, dryRun, changes } = this.#resource;
     const { propertiesDone = 0, bytes = 0 } = progress?.phase === 'carry out' ? progress : {};
     if (dryRun) {
@@ -155,6 +154,7 @@ export class Run {
   /** Waiting -> running. */
   start(): void {
     this.#startMs = this.#clock.monotonicMs();
+    this.trace.start(this.#resource);
     this.#move({ state: 'running', waitReason: null, startedAt: this.#resource.startedAt ?? this.#now() });
   }
 
@@ -205,6 +205,7 @@ export class Run {
       ...(end.counts && { counts: addCounts(this.#earlier, end.counts) }),
       shards,
     });
+    this.trace.end(this.#resource);
   }
 
   /** Ends it with what was thrown. */
@@ -242,18 +243,6 @@ export class Run {
   }
 }
 
-function addCounts(one: RunResource['counts'], other: RunResource['counts']): RunResource['counts'] {
-  const { differing, changed, kept, failed, shipped, bytes } = other;
-  return {
-    differing: one.differing + differing,
-    changed: one.changed + changed,
-    kept: one.kept + kept,
-    failed: one.failed + failed,
-    shipped: one.shipped + shipped,
-    bytes: one.bytes + bytes,
-  };
-}
-
 /** An error as a run tells it: with what its details say in plain values, such as the count of a fuse. */
 export function errorJson(error: CodedError): NonNullable<RunResource['error']> {
   const { code, message, details } = error;
@@ -261,18 +250,6 @@ export function errorJson(error: CodedError): NonNullable<RunResource['error']> 
     ['string', 'number', 'boolean'].includes(typeof value),
   );
   return { ...Object.fromEntries(plain), code, message };
-}
-
-/** Counts of a report as a run has them. */
-export function countsOf({
-  differing,
-  changed,
-  kept,
-  failed,
-  shipped,
-  bytes,
-}: RepairReport): RunResource['counts'] {
-  return { differing, changed, kept, failed, shipped, bytes };
 }
 
 function etaSeconds(progress: NonNullable<RunResource['progress']>, elapsedMs: number): number | null {

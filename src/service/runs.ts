@@ -8,6 +8,7 @@ import type { Idempotency, RunFilter } from '../admin/operations.ts';
 import type { ChangeResource, RunResource } from '../admin/resources.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import type { Tracer } from '../lib/trace.ts';
 import type { History } from './history.ts';
 import { Run, type RunOrder } from './run.ts';
 
@@ -20,6 +21,7 @@ export type Work = (run: Run, signal: AbortSignal) => Promise<void>;
 export interface RunsOptions {
   readonly clock: Clock;
   readonly history: History;
+  readonly tracer: Tracer | null;
   readonly work: Readonly<Record<RunResource['kind'], Work>>;
   /** Told when a run was started and when it has ended. */
   readonly onStart: (run: Run) => void;
@@ -66,7 +68,7 @@ export class Runs {
 
   /** Queues a run. Throws `busy` beyond {@link waitingRunsMax}, `refused` while draining, `key-used` for a key of another order. */
   add(order: RunOrder, idempotency: Idempotency | null = null): RunResource {
-    const { clock, history } = this.#options;
+    const { clock, history, tracer } = this.#options;
     if (this.#stopping.signal.aborted)
       throw new CodedError('refused', 'the service is stopping; it takes no more orders');
     const known = idempotency === null ? null : history.runOfKey(idempotency.key, idempotency.fingerprint);
@@ -77,6 +79,7 @@ export class Runs {
     const run = new Run(this.#nextId(), order, {
       clock,
       history,
+      tracer,
       onMove: (resource) => this.#tell(resource),
     });
     if (idempotency !== null)

@@ -1,8 +1,8 @@
 /** What the admin endpoint can ask of a running service, put together from its parts. */
 import type {
   DifferencesFilter,
-  Idempotency,
   Operations,
+  OrderContext,
   PropertyFilter,
   RequestEvent,
   RunFilter,
@@ -162,14 +162,14 @@ export class ServiceOperations implements Operations {
     );
   }
 
-  async startBuild(order: BuildOrder, idempotency: Idempotency | null): Promise<RunResource> {
+  async startBuild(order: BuildOrder, { idempotency, traceparent }: OrderContext): Promise<RunResource> {
     this.#checkPlace(order.group, order.shard);
-    return this.#parts.runs.add({ kind: 'build', trigger: 'operator', ...order }, idempotency);
+    return this.#parts.runs.add({ kind: 'build', trigger: 'operator', ...order, traceparent }, idempotency);
   }
 
-  async startRepair(order: RepairOrder, idempotency: Idempotency | null): Promise<RunResource> {
+  async startRepair(order: RepairOrder, { idempotency, traceparent }: OrderContext): Promise<RunResource> {
     checkPlanOrder(order);
-    const by = { kind: 'repair', trigger: 'operator' } as const;
+    const by = { kind: 'repair', trigger: 'operator', traceparent } as const;
     if (order.plan !== null) {
       const { group, shard, name, entity, peers } = this.run(order.plan);
       await this.#parts.plans.find(order.plan);
@@ -256,7 +256,7 @@ export class ServiceOperations implements Operations {
     const { clock, openMembers } = this.#parts;
     if (shard !== undefined && group === undefined) throw badOrder('group', null, 'a shard needs a group');
     this.#checkPlace(group ?? null, shard ?? null);
-    using opened = openMembers({ group: group ?? null, peers: chosen, runId: null });
+    using opened = openMembers({ group: group ?? null, peers: chosen, runId: null, startCall: null });
     if (opened.members.length < 2)
       throw new CodedError('bad-argument', 'there is no peer to compare with; a nodes file lists them');
     const narrowing = isCluster(group ?? null) ? {} : { group, shard };

@@ -3,15 +3,14 @@
  * repairs them in rounds, and answers its operator. The one place where its parts are put together; starts them
  * in order and stops them in reverse.
  */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { AdminServer } from '../admin/server.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { Log, LogLevel } from '../lib/log.ts';
+import { packageVersion } from '../lib/package-version.ts';
 import type { HeldShards } from '../peer/held-shards.ts';
 import { PeerServer } from '../peer/peer-server.ts';
-import { TlsFiles } from '../peer/tls.ts';
 import { Checkpointer } from '../property-index/checkpointer.ts';
 import { ApplyThread } from '../shard-copy/apply-thread.ts';
 import { type Address, formatAddress } from '../settings/address.ts';
@@ -27,6 +26,7 @@ import { LocalMember } from './local-member.ts';
 import { LocalProvider } from './local-provider.ts';
 import { type OpenMembers, Peers } from './members.ts';
 import { Metrics } from './metrics.ts';
+import { openTracer } from './open-tracer.ts';
 import { PeerWatch } from './peer-watch.ts';
 import { PropertyReads } from './property-reads.ts';
 import type { Runs } from './runs.ts';
@@ -34,6 +34,7 @@ import { ScheduleLoop } from './schedule-loop.ts';
 import { type OperationsParts, ServiceOperations } from './service-operations.ts';
 import { ShardWatch } from './shard-watch.ts';
 import { takeDataRoot } from './start-checks.ts';
+import { tlsFilesOf } from './tls-files-of.ts';
 
 export interface ServiceOptions {
   readonly settings: Settings;
@@ -122,6 +123,8 @@ export class Service implements AsyncDisposable {
       ),
     );
     this.#events.interrupted(history.endInterrupted(this.#clock.nowMs()));
+    const tracer = await openTracer(this.#settings, this.#clock, this.#events);
+    this.#events.tracer = this.#parts.use(tracer);
     const shards = new ShardWatch({ root, held: this.#held, clock: this.#clock, onDamage: this.#onDamage });
     const peers = this.#parts.use(new PeerWatch(this.#peers, this.#clock));
     const clusters = new Clusters(this.#settings, this.#clock);
@@ -133,7 +136,7 @@ export class Service implements AsyncDisposable {
         ? clusters.open(group)
         : this.#peers.open(new LocalMember(this.#provider, this.address ?? root), chosen);
     const runs = createRuns({
-      ...{ clock: this.#clock, history, loop, shards, events: this.#events },
+      ...{ clock: this.#clock, history, tracer, loop, shards, events: this.#events },
       ...{ builder: this.#builder, onDamage: this.#onDamage },
       ...{ clusters, plans, openMembers },
       settings: () => this.#settings,
@@ -233,7 +236,7 @@ export class Service implements AsyncDisposable {
       operations,
       version: packageVersion(),
       insecureListen: admin.insecureListen,
-      tls: admin.tls === null ? null : this.#tlsFiles(admin.tls),
+      tls: admin.tls === null ? null : tlsFilesOf(admin.tls, this.#events),
     });
     this.#parts.use(server);
     await server.loadTokens(admin.tokens);
@@ -248,27 +251,13 @@ export class Service implements AsyncDisposable {
       clock: this.#clock,
       insecureListen,
       ...(tls !== null && {
-        tls: this.#tlsFiles(tls),
+        tls: tlsFilesOf(tls, this.#events),
         ...(tls.allow !== null && { allowedPeers: tls.allow }),
       }),
       onCall: (call) => this.#events.served(call),
     });
     this.#parts.use(server);
     this.#listening = await server.listen(address);
-  }
-
-  #tlsFiles({
-    cert,
-    key,
-    ca,
-  }: {
-    readonly cert: string;
-    readonly key: string;
-    readonly ca: string | null;
-  }): TlsFiles {
-    const onProblem = (error: CodedError): void =>
-      this.#events.problem('tls', error, 'changed certificates could not be used');
-    return new TlsFiles({ certPath: cert, keyPath: key, ...(ca !== null && { caPath: ca }) }, { onProblem });
   }
 
   async #buildStale(runs: Runs, shards: ShardWatch): Promise<void> {
@@ -281,9 +270,4 @@ export class Service implements AsyncDisposable {
     }
     await runs.idle();
   }
-}
-
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
-  return (JSON.parse(text) as { version: string }).version;
 }

@@ -181,6 +181,24 @@ export const settingsSchema = z
       .default(30)
       .meta(note('Days for which ended runs and their changes are kept.', reload)),
     tls: tls('peers').nullable().default(null),
+    trace: z
+      .strictObject({
+        endpoint: z
+          .url({
+            protocol: /^https?$/,
+            error: 'an address is wanted, such as http://127.0.0.1:4318/v1/traces',
+          })
+          .nullable()
+          .default(null)
+          .meta(
+            note(
+              'Where traces are sent (OTLP over HTTP); off without it. OTEL_EXPORTER_OTLP_ENDPOINT and the other ' +
+                'standard variables are heeded too.',
+              { example: 'http://127.0.0.1:4318/v1/traces' },
+            ),
+          ),
+      })
+      .prefault({}),
     log: z
       .strictObject({
         level: z.enum(logLevels).default('info').meta(note('debug, info, warn, error or silent.', reload)),

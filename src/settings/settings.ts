@@ -70,6 +70,9 @@ export async function readSettings(sources: SettingSources): Promise<Settings> {
     const text = variable === null ? undefined : environment[variable];
     if (variable !== null && text !== undefined) give(merged, path, fromText(option, text), variable);
   }
+  const standard = traceVariable(environment);
+  if (standard !== null && environment['TALLYSTICK_TRACE_ENDPOINT'] === undefined)
+    give(merged, 'trace.endpoint', standard.value, standard.variable);
   for (const [path, value] of Object.entries(flags)) {
     const flag = `--${path.replaceAll('.', '-').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
     if (value !== undefined) give(merged, path, value, flag);
@@ -85,6 +88,20 @@ export async function readSettings(sources: SettingSources): Promise<Settings> {
       problems,
     },
   );
+}
+
+/** Where the standard variables of OpenTelemetry want traces sent; null where they say nothing of it. */
+function traceVariable(
+  environment: SettingSources['environment'],
+): { readonly variable: string; readonly value: string | null } | null {
+  const exact = 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT';
+  const base = 'OTEL_EXPORTER_OTLP_ENDPOINT';
+  if (environment['OTEL_SDK_DISABLED'] === 'true') return { variable: 'OTEL_SDK_DISABLED', value: null };
+  if (environment['OTEL_TRACES_EXPORTER'] === 'none')
+    return { variable: 'OTEL_TRACES_EXPORTER', value: null };
+  if (environment[exact]) return { variable: exact, value: environment[exact] };
+  const shared = environment[base];
+  return shared ? { variable: base, value: `${shared.replace(/\/$/, '')}/v1/traces` } : null;
 }
 
 async function readFileValues(file: string | null): Promise<Merged> {

@@ -42,6 +42,7 @@ function heldRuns(history = openHistory()) {
   const runs = new Runs({
     clock,
     history,
+    tracer: null,
     work: { build: work, repair: work },
     onStart: () => {},
     onEnd: ({ id }) => ended.push(id),
@@ -154,6 +155,7 @@ test('counts go on over a pause; a dry run says all of it again', async () => {
     const runs = new Runs({
       clock: new TestClock(),
       history,
+      tracer: null,
       work: { build: work, repair: work },
       onStart: () => {},
       onEnd: () => {},
