@@ -3,14 +3,14 @@
 export interface NodeLimits {
   /** Largest message accepted, in bytes: a node's pages of leaves grow with its data, a slot comes as two. */
   readonly acceptBytesMax: number;
-  /** Bytes of keys and digests held of one tree. */
+  /** Bytes of keys and digests of one tree, which are put in a temporary file. */
   readonly treeBytesMax: number;
 }
 
 export const defaultNodeLimits: NodeLimits = {
   acceptBytesMax: 64 * 1024 * 1024,
-  // Some five million leaves; a node needs days to build a tree of so many.
-  treeBytesMax: 512 * 1024 * 1024,
+  // Some forty million leaves; a node needs months to build a tree of so many.
+  treeBytesMax: 4 * 1024 * 1024 * 1024,
 };
 
 /** How long a step may take, in milliseconds. */

@@ -35,7 +35,7 @@ export interface NodeCopyOptions {
   readonly deleteExpiryMs?: number | null | undefined;
 }
 
-export class NodeShardCopy implements ShardCopy {
+export class NodeShardCopy implements ShardCopy, Disposable {
   readonly place: string;
   readonly group: string;
   readonly shard: number;
@@ -65,10 +65,12 @@ export class NodeShardCopy implements ShardCopy {
     const place = await this.#nodePlace(signal);
     const { limits } = this.#node;
     if (this.#tree === null || !(await hasRoot(place, this.#tree.root, signal))) {
-      this.#tree = await walkTree(place, { limits, signal });
+      const tree = await walkTree(place, { limits, signal });
+      this[Symbol.dispose]();
+      this.#tree = tree;
     }
     const { group, shard } = this;
-    return new NodeView({ group, shard, shards: this.#shards }, this.#tree);
+    return new NodeView({ group, shard, shards: this.#shards }, this.#tree.share());
   }
 
   async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Fetched> {
@@ -102,6 +104,12 @@ export class NodeShardCopy implements ShardCopy {
   #oldestBroughtNs(): bigint | null {
     const { deleteExpiryMs = defaultDeleteExpiryMs } = this.#options;
     return deleteExpiryMs === null ? null : this.#clock.nowNs() - BigInt(deleteExpiryMs) * 1_000_000n;
+  }
+
+  /** Forgets the tree that was read; views of it stay. */
+  [Symbol.dispose](): void {
+    this.#tree?.[Symbol.dispose]();
+    this.#tree = null;
   }
 
   async #nodePlace(signal: AbortSignal | undefined): Promise<NodePlace> {

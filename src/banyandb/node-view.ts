@@ -1,4 +1,4 @@
-/** A node's tree as it was walked, as the view of a shard copy. Holds the leaves; nothing is pinned at the node. */
+/** A node's tree as it was walked, as the view of a shard copy. Nothing is pinned at the node. */
 import { throwIfAborted } from '../lib/event-loop.ts';
 import type { LeafPage, ShardView, SlotSummary, ViewDescription } from '../shard-copy/shard-copy.ts';
 import type { NodeTree } from './node-tree.ts';
@@ -13,7 +13,9 @@ export interface NodeViewPlace {
 export class NodeView implements ShardView {
   readonly description: ViewDescription;
   readonly #tree: NodeTree;
+  #open = true;
 
+  /** Takes over a share of the tree. */
   constructor(place: NodeViewPlace, tree: NodeTree) {
     this.description = {
       ...place,
@@ -38,13 +40,15 @@ export class NodeView implements ShardView {
   async *leaves(slots: readonly number[], signal?: AbortSignal): AsyncGenerator<LeafPage> {
     throwIfAborted(signal);
     for (const slot of slots) {
-      for (const page of this.#tree.pages(slot)) {
+      for await (const page of this.#tree.pages(slot)) {
         throwIfAborted(signal);
         yield page;
       }
     }
   }
 
-  /** The node knows nothing of the view. */
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#open) this.#tree[Symbol.dispose]();
+    this.#open = false;
+  }
 }

@@ -22,7 +22,11 @@ export interface WalkOptions {
 export async function walkTree(place: NodePlace, options: WalkOptions): Promise<NodeTree> {
   for (let walk = 0; walk < walksMax; walk++) {
     const tree = await walkOnce(place, options);
-    if (await hasRoot(place, tree.root, options.signal)) return tree;
+    try {
+      if (await hasRoot(place, tree.root, options.signal)) return tree.share();
+    } finally {
+      tree[Symbol.dispose]();
+    }
   }
   const { connection, group, shard } = place;
   throw new CodedError(
@@ -43,7 +47,8 @@ async function walkOnce(place: NodePlace, { limits, signal }: WalkOptions): Prom
   using stream = new RepairStream(place, signal);
   await stream.compareRoot(noRoot);
   stream.sendSlots([]);
-  const reader = new LeafReader(place, limits);
+  using tree = await NodeTreeBuilder.create();
+  const reader = new LeafReader(place, tree, limits);
   // Ends: each page has leaves, which are bounded.
   for (;;) {
     const answer = await stream.next('reading leaves', deadlines.pageMs);
@@ -52,8 +57,11 @@ async function walkOnce(place: NodePlace, { limits, signal }: WalkOptions): Prom
     }
     throwIfAborted(signal);
     const { nodes } = answer.data.value;
-    if (nodes.length === 0) return reader.finish();
-    for (const leaf of nodes) reader.add(leaf);
+    if (nodes.length === 0) return await tree.finish();
+    for (const leaf of nodes) {
+      if (tree.isFull) await tree.flush();
+      reader.add(leaf);
+    }
     stream.send({ case: 'waitNextDiffer', value: {} });
   }
 }
@@ -62,11 +70,12 @@ async function walkOnce(place: NodePlace, { limits, signal }: WalkOptions): Prom
 class LeafReader {
   readonly #place: NodePlace;
   readonly #limits: NodeLimits;
-  readonly #tree = new NodeTreeBuilder();
+  readonly #tree: NodeTreeBuilder;
   #previous: Buffer | null = null;
 
-  constructor(place: NodePlace, limits: NodeLimits) {
+  constructor(place: NodePlace, tree: NodeTreeBuilder, limits: NodeLimits) {
     this.#place = place;
+    this.#tree = tree;
     this.#limits = limits;
   }
 
@@ -92,10 +101,6 @@ class LeafReader {
       shard,
       ceiling: treeBytesMax,
     });
-  }
-
-  finish(): NodeTree {
-    return this.#tree.finish();
   }
 
   #keyOf(entity: string): Buffer {

@@ -70,6 +70,7 @@ export class BanyandbMember implements Member, Disposable {
   async build(): Promise<void> {}
 
   [Symbol.dispose](): void {
+    for (const copy of this.#copies.values()) copy[Symbol.dispose]();
     this.#node[Symbol.dispose]();
   }
 }
