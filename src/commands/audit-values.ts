@@ -22,8 +22,8 @@ import {
 } from './diff-totals.ts';
 
 export interface ValuesAudit {
-  /** Places that are BanyanDB nodes. */
-  readonly nodes: readonly string[];
+  /** BanyanDB nodes: their names by place. */
+  readonly nodes: ReadonlyMap<string, string>;
   readonly options: DiffOptions;
   readonly totals: DiffTotals;
 }
@@ -104,13 +104,14 @@ class ValueTeller {
   readonly #ring: readonly number[];
   #held: Told[] = [];
 
-  constructor(context: CommandContext, target: ShardCopies, nodes: readonly string[]) {
+  constructor(context: CommandContext, target: ShardCopies, nodes: ReadonlyMap<string, string>) {
     this.#context = context;
     this.#target = target;
-    const positions = target.copies.flatMap(({ place }, at) =>
-      nodes.includes(place) ? [{ place, at }] : [],
-    );
-    positions.sort((a, b) => compareBytes(Buffer.from(a.place), Buffer.from(b.place)));
+    const positions = target.copies.flatMap(({ place }, at) => {
+      const name = nodes.get(place);
+      return name === undefined ? [] : [{ name, at }];
+    });
+    positions.sort((a, b) => compareBytes(Buffer.from(a.name), Buffer.from(b.name)));
     this.#ring = positions.map(({ at }) => at);
   }
 

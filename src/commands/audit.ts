@@ -3,7 +3,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { toHex } from '../lib/bytes.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import { listedEqual } from '../round/listed-equal.ts';
-import { type AskedMember, matchMembers } from '../round/match-members.ts';
+import { absentHolders, type AskedMember, matchMembers, readableAbsent } from '../round/match-members.ts';
 import type { LostMember, Member } from '../round/member.ts';
 import { askMembers } from '../round/run-round.ts';
 import type { ViewDescription } from '../shard-copy/shard-copy.ts';
@@ -91,6 +91,12 @@ async function auditShard(context: CommandContext, target: ShardCopies, audit: A
     }
   }
   for (const { member, error } of lost) peers.push(peerOf(member, null, error));
+  for (const holder of absentHolders([target], asked, lost)) {
+    const { name } = holder;
+    const error = readableAbsent(holder);
+    peers.push({ place: name, name, kind: 'banyandb', root: null, leaves: null, error });
+    totals.inconclusive(`${name} ${error}`);
+  }
   const { group, shard } = target;
   await context.out.result({ group, shard, peers }, readableShard(group, shard, peers));
   const compared = { group, shard, copies: readable };
@@ -99,7 +105,8 @@ async function auditShard(context: CommandContext, target: ShardCopies, audit: A
   else if (readable.length > 1 && options.values !== true)
     await compareShard(context, compared, options, totals);
   else if (readable.length > 1) {
-    const nodes = asked.filter(({ member }) => member.kind === 'banyandb').map(({ member }) => member.place);
+    const found = asked.map(({ member }) => member).filter(({ kind }) => kind === 'banyandb');
+    const nodes = new Map(found.map(({ place, name }) => [place, name ?? place]));
     await compareValues(context, compared, { nodes, options, totals });
   }
 }

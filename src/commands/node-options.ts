@@ -14,6 +14,7 @@ import { type Command, wholeNumber } from './command.ts';
 
 export interface NodeOptions {
   readonly group?: string;
+  readonly shard?: number;
   readonly shards?: number;
   readonly liaison?: string;
   readonly pushRate?: number;
@@ -44,6 +45,8 @@ export function addNodeOptions(command: Command): Command {
 export interface AddressOptions {
   readonly clock: Clock;
   readonly tls?: TlsFiles | undefined;
+  /** Told what is asked of BanyanDB nodes that only the user placed. */
+  readonly onRemark: (text: string) => void;
 }
 
 /** Opens HOST:PORT places of one run; its liaison is asked once. */
@@ -51,11 +54,14 @@ export class AddressOpener {
   readonly #options: NodeOptions;
   readonly #clock: Clock;
   readonly #liaisonTls: TlsFiles | undefined;
+  readonly #onRemark: (text: string) => void;
   #told: Promise<readonly ClusterGroup[]> | null = null;
+  #remarked = false;
 
   /** `tls` is towards the liaison. */
-  constructor(options: NodeOptions, { clock, tls }: AddressOptions) {
+  constructor(options: NodeOptions, { clock, tls, onRemark }: AddressOptions) {
     this.#options = options;
+    this.#onRemark = onRemark;
     this.#clock = clock;
     this.#liaisonTls = tls;
   }
@@ -91,6 +97,19 @@ export class AddressOpener {
       throw new CodedError('bad-argument', message, { field: 'group', value: group ?? null });
     }
     checkGroupName(group);
+    if (!this.#remarked) this.#onRemark(this.#askedUnplaced(group, shards));
+    this.#remarked = true;
     return Promise.resolve([{ group, shards, holders: null }]);
+  }
+
+  // Which nodes have a shard hangs on all groups of the cluster, so without its registry nobody can tell.
+  #askedUnplaced(group: string, shards: number): string {
+    const { shard = null } = this.#options;
+    const which = shard ?? (shards === 1 ? 0 : null);
+    const asked = which === null ? `shards 0 to ${shards - 1}` : `shard ${which}`;
+    return (
+      `no --liaison tells which node has which shard: every BanyanDB node named here is asked for ${asked} of group ` +
+      `${group}, and one that the cluster gives none of them makes an empty one`
+    );
   }
 }

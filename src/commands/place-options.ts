@@ -57,7 +57,7 @@ export async function withPlaces<Result>(
   const onDamage = (path: string, error: CodedError): void =>
     out.talk(`warning: passed over ${path}: ${error.message}`);
   const tls = tlsOf(options);
-  const addresses = new AddressOpener(options, { clock, tls });
+  const addresses = new AddressOpener(options, { clock, tls, onRemark: (text) => out.talk(text) });
   const openAddress = (name: string): Member => addresses.open(name, tls);
   const places = await Promise.all(
     names.map((name) =>

@@ -50,6 +50,7 @@ export class BanyandbMember implements Member, Disposable {
       tree: () => null,
       // What the registry does not place here must not be asked for.
       holds: () => false,
+      holders: (group, shard) => known.find((one) => one.group === group)?.holders?.[shard] ?? null,
     };
   }
 

@@ -1,7 +1,7 @@
 /** Matches the shards that members offer by group and number, so that each is compared over all its copies. */
 import { CodedError } from '../lib/coded-error.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
-import type { Member, Offer, OfferedGroup } from './member.ts';
+import type { LostMember, Member, Offer, OfferedGroup } from './member.ts';
 
 export interface Narrowing {
   readonly group?: string | undefined;
@@ -38,6 +38,36 @@ export function matchMembers(asked: readonly AskedMember[], narrowing: Narrowing
     field: 'shard',
     value: narrowing.shard ?? null,
   });
+}
+
+/** Who has a copy of a shard by the cluster's registry and is none of the members. */
+export interface AbsentHolder {
+  readonly group: string;
+  readonly shard: number;
+  readonly name: string;
+}
+
+/** What was matched says nothing of these. `lost` are members that could not be asked, and are told as such. */
+export function absentHolders(
+  targets: readonly ShardCopies[],
+  asked: readonly AskedMember[],
+  lost: readonly LostMember[],
+): AbsentHolder[] {
+  const known = new Set([
+    ...asked.flatMap(({ member }) => [member.place, member.name]),
+    ...lost.flatMap(({ member }) => [member.place, member.name]),
+  ]);
+  return targets.flatMap(({ group, shard }) => {
+    const holders = asked
+      .map(({ offer }) => offer.holders?.(group, shard) ?? null)
+      .find((told) => told !== null);
+    return [...(holders ?? [])].filter((name) => !known.has(name)).map((name) => ({ group, shard, name }));
+  });
+}
+
+/** Says so of one. */
+export function readableAbsent({ group, shard }: Pick<AbsentHolder, 'group' | 'shard'>): string {
+  return `has a copy of group ${group}, shard ${shard} by the cluster's registry, and was not named`;
 }
 
 function matchGroup(group: string, asked: readonly AskedMember[]): ShardCopies[] {

@@ -17,6 +17,8 @@ export interface Offer {
   tree(group: string, shard: number): ViewDescription | null;
   /** Whether a shard of a group that is absent here belongs here, as a copy with nothing in it. */
   holds(group: string, shard: number): boolean;
+  /** Names of all that have a copy of a shard, where the cluster's registry was asked; null where it tells nothing. */
+  holders?(group: string, shard: number): ReadonlySet<string> | null;
 }
 
 export interface BuildOrder {

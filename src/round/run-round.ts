@@ -9,7 +9,14 @@ import { carryOutPlanFile, type RepairOptions, repairShards } from '../repair/re
 import { combineReports, noCounts, type RepairReport, type ShardReport } from '../repair/report.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import { listedEqual } from './listed-equal.ts';
-import { type AskedMember, matchMembers, type Narrowing } from './match-members.ts';
+import {
+  type AbsentHolder,
+  absentHolders,
+  type AskedMember,
+  matchMembers,
+  type Narrowing,
+  readableAbsent,
+} from './match-members.ts';
 import type { BuildOrder, LostMember, Member } from './member.ts';
 
 export interface RoundOptions extends RepairOptions {
@@ -49,7 +56,7 @@ export async function runRound(members: readonly Member[], options: RoundOptions
   const lost: LostMember[] = [];
   let asked = await askMembers(members, lost, options);
   throwLost(lost, options);
-  if (asked.length === 0) return roundReport(members, [], lost, options);
+  if (asked.length === 0) return roundReport({ members, reports: [], lost, absent: [] }, options);
   const present = matchMembers(asked, options.narrowing ?? {}).map(shardPlaces);
   asked = await buildTrees(asked, lost, present, options);
   // Listed once more, now of fresh trees: one round trip tells which shards agree, however many there are.
@@ -61,6 +68,7 @@ export async function runRound(members: readonly Member[], options: RoundOptions
   throwLost(lost, options);
   const reports: ShardReport[] = [];
   let targets = asked.length === 0 ? [] : matchMembers(asked, options.narrowing ?? {});
+  const absent = absentHolders(targets, asked, lost);
   targets = targets.filter((target) => {
     const equal = options.planPath === undefined ? listedEqual(target, asked) : null;
     if (equal !== null) reports.push(equal);
@@ -78,7 +86,7 @@ export async function runRound(members: readonly Member[], options: RoundOptions
       .map((target) => ({ ...target, copies: target.copies.filter(({ place }) => !gone.has(place)) }));
   }
   await buildTrees(asked, lost, reports.filter(({ changed }) => changed > 0).map(shardPlaces), options);
-  return roundReport(members, reports, lost, options);
+  return roundReport({ members, reports, lost, absent }, options);
 }
 
 /** Whether a plan that was kept is carried out, rather than one made now. */
@@ -178,14 +186,21 @@ function sameShard(a: { group: string; shard: number }, b: { group: string; shar
   return a.group === b.group && a.shard === b.shard;
 }
 
-function roundReport(
-  members: readonly Member[],
-  reports: readonly ShardReport[],
-  lost: readonly LostMember[],
-  options: RoundOptions,
-): RoundReport {
+interface RoundParts {
+  readonly members: readonly Member[];
+  readonly reports: readonly ShardReport[];
+  readonly lost: readonly LostMember[];
+  readonly absent: readonly AbsentHolder[];
+}
+
+function roundReport({ members, reports, lost, absent }: RoundParts, options: RoundOptions): RoundReport {
   const repair = reports.length === 0 ? { ...combineReports([]), ...noCounts } : combineReports(reports);
   const copies = members.map(({ place }) => copyReport(place, reports, lost, options));
+  for (const [name, [first]] of Map.groupBy(absent, (holder) => holder.name)) {
+    if (first === undefined) continue;
+    const reason = readableAbsent(first);
+    copies.push({ place: name, outcome: 'inconclusive', lost: true, changed: 0, reason });
+  }
   const first = (outcome: RoundOutcome): RoundCopy | undefined =>
     copies.find((copy) => copy.outcome === outcome);
   const fault = reports.find((report) => report.outcome === 'failed' && !failedByLoss(report));
