@@ -60,6 +60,12 @@ async function auditMembers(
   for (const { member, error } of lost) totals.inconclusive(`${member.place}: ${error.message}`);
   const targets = asked.length === 0 ? [] : matchMembers(asked, options);
   for (const target of targets) await auditShard(context, target, { asked, lost, totals, options });
+  const ofNodes = asked.some(({ member }) => member.kind === 'banyandb');
+  if (ofNodes && options.values !== true && totals.differing > 0) {
+    context.out.talk(
+      'the trees of BanyanDB nodes are as of their last build; --values reads what differs as it is now',
+    );
+  }
   if (targets.length === 0)
     for (const { member, error } of lost) context.out.talk(`${member.place}: ${error.message}`);
   return totals.tell(context);

@@ -61,6 +61,11 @@ export class DiffTotals {
   #leavesRead = 0;
   #values: ValueCounts | null = null;
 
+  /** Entities found to differ so far. */
+  get differing(): number {
+    return this.#differing;
+  }
+
   /** A shard whose roots agree. */
   matched(stale: boolean): void {
     this.#stale ||= stale;

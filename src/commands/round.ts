@@ -2,7 +2,7 @@
 import { CodedError } from '../lib/coded-error.ts';
 import { defaultPushesPerSecond } from '../banyandb/node-limits.ts';
 import type { Member } from '../round/member.ts';
-import { type RoundOutcome, type RoundReport, runRound } from '../round/run-round.ts';
+import { type RoundCopy, type RoundOutcome, type RoundReport, runRound } from '../round/run-round.ts';
 import { addRepairFlags, changeResult, readableProgress, type RepairFlags } from './changes.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { addMemberOptions, type MemberOptions, withMembers } from './member-options.ts';
@@ -68,20 +68,30 @@ async function tellRound(
   const why = reason === null ? '' : ` (${reason})`;
   const held = heldBack === 0 ? '' : `${heldBack} held back, `;
   const readable = `${outcome}${why}: ${differing} differing, ${changed} changed, ${held}${shipped} values sent, ${bytes} bytes`;
-  const aboutNodes = pushRate === null ? [] : readableNodes(pushRate, otherSpelling, stale);
+  const aboutNodes = pushRate === null ? [] : readableNodes(pushRate, otherSpelling, copies);
   await out.summary(
     { outcome, reason, ...counts, shards: repair.shards.length, pushRate, copies },
     [readable, ...lines, ...aboutNodes].join('\n'),
   );
 }
 
+// Shards named in a line; all are in the JSON.
+const shardsNamedMax = 10;
+
 // What an operator of BanyanDB nodes should know beside the counts.
-function readableNodes(pushRate: number, otherSpelling: number, stale: boolean): string[] {
+function readableNodes(pushRate: number, otherSpelling: number, copies: readonly RoundCopy[]): string[] {
   const rate = pushRate === 0 ? 'as fast as they take them' : `at most ${pushRate} a second to each`;
   const lines = [`BanyanDB nodes: versions pushed ${rate} (--push-rate)`];
   if (otherSpelling > 0)
     lines.push(`${otherSpelling} entities are equal but spelled otherwise; nothing was sent for them`);
-  if (stale) lines.push('a tree is behind what its node has; the next build of that node makes it good');
+  for (const { place, awaitsBuild } of copies) {
+    if (awaitsBuild.length === 0) continue;
+    const shards = awaitsBuild.slice(0, shardsNamedMax).map(({ group, shard }) => `${group} shard ${shard}`);
+    if (awaitsBuild.length > shardsNamedMax) shards.push(`${awaitsBuild.length - shardsNamedMax} more`);
+    lines.push(
+      `${place}: its tree is behind what it has, and waits for its next build: ${shards.join(', ')}`,
+    );
+  }
   return lines;
 }
 

@@ -102,10 +102,11 @@ class CarryOut {
   }
 
   get reports(): CopyReport[] {
-    return [...this.#receivers.values()].map(({ place, counts, failure }) => ({
+    return [...this.#receivers.values()].map(({ place, counts, failure, endedWell }) => ({
       place,
       ...counts,
       stale: false,
+      awaitsBuild: !endedWell,
       error: failure ?? this.#failed.get(place) ?? null,
     }));
   }

@@ -24,6 +24,7 @@ export class Receiver implements AsyncDisposable {
   #options: ApplyOptions;
   #session: Promise<ApplySession> | null = null;
   #failure: CodedError | null = null;
+  #endedWell = true;
 
   constructor(copy: ShardCopy, options: ApplyOptions) {
     this.place = copy.place;
@@ -34,6 +35,11 @@ export class Receiver implements AsyncDisposable {
   /** Why nothing more is sent to it. */
   get failure(): CodedError | null {
     return this.#failure;
+  }
+
+  /** Whether it was closed in good order, or never opened; else its tree may not show what was applied. */
+  get endedWell(): boolean {
+    return this.#endedWell;
   }
 
   /**
@@ -70,7 +76,12 @@ export class Receiver implements AsyncDisposable {
       // It never opened; whoever applied has heard why.
       () => undefined,
     );
-    await raceSignal(closing, this.#options.signal);
+    try {
+      await raceSignal(closing, this.#options.signal);
+    } catch (error) {
+      this.#endedWell = false;
+      throw error;
+    }
   }
 
   async #send(batch: readonly StoredVersion[]): Promise<readonly ApplyResult[]> {

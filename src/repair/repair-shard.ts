@@ -178,7 +178,11 @@ function emptyReport(
 }
 
 function markStale(copies: readonly CopyReport[], stale: readonly string[]): CopyReport[] {
-  return copies.map((copy) => ({ ...copy, stale: stale.includes(copy.place) }));
+  return copies.map((copy) => {
+    const isStale = stale.includes(copy.place);
+    // Where something was changed the tree is built after it.
+    return { ...copy, stale: isStale, awaitsBuild: copy.awaitsBuild || (isStale && copy.changed === 0) };
+  });
 }
 
 function sumCopies(

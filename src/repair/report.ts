@@ -58,6 +58,8 @@ export interface CopyReport {
   readonly bytes: number;
   /** The copy's index had moved on since the tree that was compared. */
   readonly stale: boolean;
+  /** Its tree does not show what it has by now, and will when it is built next. */
+  readonly awaitsBuild: boolean;
   /** Why the copy took no further part, if it failed. */
   readonly error: CodedError | null;
 }
@@ -114,7 +116,18 @@ export const noCounts: RepairCounts = {
 /** A copy to which nothing was done. */
 export function untouched(place: string): CopyReport {
   const { changed, kept, failed, heldBack, shipped, bytes } = noCounts;
-  return { place, changed, kept, failed, heldBack, shipped, bytes, stale: false, error: null };
+  return {
+    place,
+    changed,
+    kept,
+    failed,
+    heldBack,
+    shipped,
+    bytes,
+    stale: false,
+    awaitsBuild: false,
+    error: null,
+  };
 }
 
 /** Why a copy that has `before` is to have `after`. */

@@ -29,7 +29,10 @@ export function listedEqual(target: ShardCopies, asked: readonly AskedMember[]):
     stale: told.some(({ stale }) => stale),
     slotsCompared: 0,
     leavesRead: 0,
-    copies: copies.map(({ place }, copy) => ({ ...untouched(place), stale: told[copy]?.stale ?? false })),
+    copies: copies.map(({ place }, copy) => {
+      const stale = told[copy]?.stale ?? false;
+      return { ...untouched(place), stale, awaitsBuild: stale };
+    }),
   };
 }
 

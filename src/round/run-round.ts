@@ -38,6 +38,8 @@ export interface RoundCopy {
   readonly lost: boolean;
   /** Versions applied there. */
   readonly changed: number;
+  /** Shards whose tree does not show what it has by now, and will when it is built next. */
+  readonly awaitsBuild: readonly BuildOrder[];
   readonly reason: string | null;
 }
 
@@ -199,7 +201,7 @@ function roundReport({ members, reports, lost, absent }: RoundParts, options: Ro
   for (const [name, [first]] of Map.groupBy(absent, (holder) => holder.name)) {
     if (first === undefined) continue;
     const reason = readableAbsent(first);
-    copies.push({ place: name, outcome: 'inconclusive', lost: true, changed: 0, reason });
+    copies.push({ place: name, outcome: 'inconclusive', lost: true, changed: 0, awaitsBuild: [], reason });
   }
   const first = (outcome: RoundOutcome): RoundCopy | undefined =>
     copies.find((copy) => copy.outcome === outcome);
@@ -234,13 +236,17 @@ function copyReport(
   lost: readonly LostMember[],
   { dryRun = false }: RoundOptions,
 ): RoundCopy {
+  const awaitsBuild = reports
+    .filter(({ copies }) => copies.some((copy) => copy.place === place && copy.awaitsBuild))
+    .map(({ group, shard }) => ({ group, shard }));
   const mine = reports.flatMap(({ copies }) => copies.filter((copy) => copy.place === place));
   const changed = mine.reduce((sum, copy) => sum + copy.changed, 0);
   const gone = lost.find(({ member }) => member.place === place);
   if (gone !== undefined)
-    return { place, outcome: 'inconclusive', lost: true, changed, reason: gone.error.message };
+    return { place, outcome: 'inconclusive', lost: true, changed, awaitsBuild, reason: gone.error.message };
   const error = mine.find((copy) => copy.error !== null)?.error ?? null;
-  if (error !== null) return { place, outcome: 'inconclusive', lost: true, changed, reason: error.message };
+  if (error !== null)
+    return { place, outcome: 'inconclusive', lost: true, changed, awaitsBuild, reason: error.message };
   const faults = reports.filter(({ copies }) =>
     copies.some((copy) => copy.place === place && copy.failed > 0),
   );
@@ -248,7 +254,7 @@ function copyReport(
   const held = heldBack === 0 ? null : `${heldBack} versions are held back`;
   if (!dryRun && faults.some((report) => !failedByLoss(report))) {
     const reason = held ?? 'some versions could not be applied';
-    return { place, outcome: 'failed', lost: false, changed, reason };
+    return { place, outcome: 'failed', lost: false, changed, awaitsBuild, reason };
   }
   if (!dryRun && faults.length > 0) {
     return {
@@ -256,9 +262,17 @@ function copyReport(
       outcome: 'inconclusive',
       lost: false,
       changed,
+      awaitsBuild,
       reason: 'some of what it lacks was only at a copy that was lost',
     };
   }
   const differs = dryRun && reports.some(({ outcome }) => outcome === 'differs');
-  return { place, outcome: differs ? 'differs' : 'converged', lost: false, changed, reason: held };
+  return {
+    place,
+    outcome: differs ? 'differs' : 'converged',
+    lost: false,
+    changed,
+    awaitsBuild,
+    reason: held,
+  };
 }
