@@ -1,12 +1,15 @@
 /**
- * Who may call the admin endpoint. With tokens, whoever shows one, in the token's role; with certificates that
+ * Who may call the admin endpoint, and what applications call. With tokens, whoever shows one, in the token's role; with certificates that
  * callers must show, its holder, as operator; with neither, whoever reaches it, and that is a loopback address.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { CodedError } from '../lib/coded-error.ts';
 
-export type Role = 'viewer' | 'operator';
+/** What each may do, the later also what the earlier may: look; write properties; give orders. */
+export const roles = ['viewer', 'writer', 'operator'] as const;
+
+export type Role = (typeof roles)[number];
 
 export interface TokenSetting {
   readonly name: string;
@@ -80,6 +83,43 @@ export class Access {
     // All are compared, each in constant time: how long it takes tells nothing.
     for (const one of this.#tokens) if (timingSafeEqual(one.digest, digest)) found = one.caller;
     return found;
+  }
+}
+
+/** Throws `refused` unless the caller may do what takes the role `wanted`. */
+export function checkRole({ name, role }: Caller, wanted: Role): void {
+  if (roles.indexOf(role) >= roles.indexOf(wanted)) return;
+  const may = { viewer: 'look', writer: 'look and write properties', operator: 'give orders' };
+  const what = wanted === 'operator' ? 'give orders' : 'write properties';
+  throw new CodedError('refused', `${name} may ${may[role]} but not ${what}`, { field: 'role', value: role });
+}
+
+/** What is about to be listened on, by the name of its section in the settings. */
+export interface Endpoint {
+  readonly section: 'admin' | 'property';
+  readonly host: string;
+  /** With TLS. */
+  readonly encrypted: boolean;
+  /** Callers must show certificates. */
+  readonly mutual: boolean;
+  /** Without TLS all the same. */
+  readonly insecure: boolean;
+}
+
+/** Throws `bad-settings` for an endpoint that others than this machine would reach with nothing asked, or tokens unencrypted. */
+export function checkEndpoint(
+  { section, host, encrypted, mutual, insecure }: Endpoint,
+  access: Access,
+): void {
+  if (isLoopback(host)) return;
+  const what = section === 'admin' ? 'the admin endpoint' : 'PropertyService';
+  if (!access.hasTokens && !mutual) {
+    const message = `on ${host} ${what} needs tokens, or certificates that callers must show`;
+    throw new CodedError('bad-settings', message, { field: 'admin.tokens', value: host });
+  }
+  if (!encrypted && !insecure) {
+    const message = `on ${host} tokens would go over the network as they are: give a certificate, or say that this is wanted`;
+    throw new CodedError('bad-settings', message, { field: `${section}.listen`, value: host });
   }
 }
 

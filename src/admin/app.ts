@@ -21,6 +21,9 @@ export function createApp(https: object | null) {
     requestTimeout: requestTimeoutMs,
     forceCloseConnections: 'idle' as const,
     exposeHeadRoutes: false,
+    // Programs that know BanyanDB's gateway ask below /api, where it lies.
+    rewriteUrl: ({ url = '/' }: { url?: string | undefined }) =>
+      url.replace(/^\/api(?=\/v1\/property\/data\/)/, ''),
     clientErrorHandler: answerBroken,
     frameworkErrors: refuse,
   };

@@ -60,6 +60,8 @@ export interface RequestEvent {
   readonly tookMs: number;
   /** Who called; null for nobody that is known. */
   readonly caller: string | null;
+  /** Whether an order was given, not a look or a property. */
+  readonly order: boolean;
 }
 
 export interface Operations {

@@ -1,4 +1,6 @@
 /** Parts that requests of several routes have in common. */
+import type { ServerResponse } from 'node:http';
+import { CodedError } from '../lib/coded-error.ts';
 import { z } from 'zod';
 
 /** Items of one page: they are held in memory. */
@@ -13,3 +15,12 @@ export const flag = z
   .transform((text) => text === 'true');
 
 export const runPath = z.object({ id: z.string().min(1).max(100) });
+
+/** Aborted when whoever asked goes before there is an answer. The framework's own signal ends with the request's body. */
+export function goneSignal(response: ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort(new CodedError('cancelled', 'who asked has gone'));
+  });
+  return gone.signal;
+}

@@ -15,17 +15,23 @@ import {
 } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
+import { Unauthenticated } from '../peer/wire-error.ts';
 import { certificateNames, type TlsFiles } from '../peer/tls.ts';
 import { type App, createApp } from './app.ts';
-import { Access, type Caller, isLoopback, type TokenSetting } from './access.ts';
+import { type Access, type Caller, checkEndpoint, checkRole, type Role } from './access.ts';
 import { EventStreams } from './event-stream.ts';
 import type { Operations } from './operations.ts';
 import { problemCatalogue, problemOf, problemType, requestError } from './problem.ts';
+import type { PropertyStore } from '../property-store/property-store.ts';
+import { addPropertyData } from './property-data-routes.ts';
 import { problemResource } from './resources.ts';
 import { addRoutes } from './routes.ts';
 
 export interface AdminServerOptions {
   readonly operations: Operations;
+  /** What applications write to and read from. */
+  readonly store: PropertyStore;
+  readonly access: Access;
   readonly version: string;
   /** Listen on other than loopback addresses without TLS. */
   readonly insecureListen: boolean;
@@ -41,11 +47,17 @@ const openPaths: readonly string[] = ['/livez', '/readyz'];
 
 const description =
   'Watches and steers one Tallystick replica. Errors are problem documents (RFC 9457) with a `code`; /problems explains each. ' +
-  'Looking takes the role viewer, giving orders (POST) the role operator.';
+  'Looking takes the role viewer, writing properties the role writer, giving orders the role operator.';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Who may call; without it looks take a viewer and everything else an operator. */
+    role?: Role;
+  }
+}
 
 export class AdminServer implements AsyncDisposable {
   readonly #options: AdminServerOptions;
-  readonly #access = new Access();
   readonly #streams = new EventStreams();
   readonly #callers = new WeakMap<FastifyRequest, Caller>();
   readonly #app;
@@ -56,13 +68,8 @@ export class AdminServer implements AsyncDisposable {
     const https =
       options.tls === null
         ? null
-        : { ...options.tls.load(), requestCert: mutual, rejectUnauthorized: mutual };
+        : { ...options.tls.load(), requestCert: mutual, rejectUnauthenticated: mutual };
     this.#app = createApp(https);
-  }
-
-  /** Puts these tokens in force. Throws `bad-settings`. */
-  loadTokens(tokens: readonly TokenSetting[]): Promise<void> {
-    return this.#access.load(tokens);
   }
 
   /** Begins to listen and tells where. Throws `bad-settings` for what is not safe, `io`. */
@@ -73,7 +80,9 @@ export class AdminServer implements AsyncDisposable {
     readonly host: string;
     readonly port: number;
   }): Promise<{ host: string; port: number }> {
-    this.#checkSafe(host);
+    const { access, tls, insecureListen: insecure } = this.#options;
+    const mutual = tls?.paths.caPath !== undefined;
+    checkEndpoint({ section: 'admin', host, encrypted: tls !== null, mutual, insecure }, access);
     await this.#prepare();
     await this.#app.listen({ host, port }).catch((error: unknown) => {
       throw CodedError.from(error);
@@ -81,22 +90,9 @@ export class AdminServer implements AsyncDisposable {
     return { host, port: (this.#app.server.address() as AddressInfo).port };
   }
 
-  #checkSafe(host: string): void {
-    const { tls, insecureListen } = this.#options;
-    if (isLoopback(host)) return;
-    if (!this.#access.hasTokens && tls?.paths.caPath === undefined) {
-      const message = `on ${host} the admin endpoint needs tokens, or certificates that callers must show`;
-      throw new CodedError('bad-settings', message, { field: 'admin.tokens', value: host });
-    }
-    if (tls === null && !insecureListen) {
-      const message = `on ${host} tokens would go over the network as they are: give a certificate, or say that this is wanted`;
-      throw new CodedError('bad-settings', message, { field: 'admin.listen', value: host });
-    }
-  }
-
   async #prepare(): Promise<void> {
     const app = this.#app;
-    const { operations, version } = this.#options;
+    const { operations, store, version } = this.#options;
     app.setValidatorCompiler(validatorCompiler);
     app.setSerializerCompiler(serializerCompiler);
     app.setErrorHandler((error, request, reply) => this.#sendError(error as FastifyError, request, reply));
@@ -111,6 +107,7 @@ export class AdminServer implements AsyncDisposable {
         status: reply.statusCode,
         tookMs: reply.elapsedTime,
         caller: this.#callers.get(request)?.name ?? null,
+        order: roleWanted(request) === 'operator',
       });
     });
     await app.register(swagger, {
@@ -126,6 +123,7 @@ export class AdminServer implements AsyncDisposable {
     app.after(() => {
       addProbes(app, operations);
       addRoutes(app, operations, this.#streams);
+      addPropertyData(app, store);
     });
     await app.ready();
   }
@@ -134,24 +132,19 @@ export class AdminServer implements AsyncDisposable {
     const path = request.url.split('?')[0] ?? '';
     if (openPaths.includes(path)) return;
     const { authorization, host, origin } = request.headers;
-    const caller = this.#access.identify({
+    const caller = this.#options.access.identify({
       authorization,
       host,
       origin,
       certificateName: certificateNameOf(request),
     });
-    if (caller === null) throw new Unauthorized();
+    if (caller === null) throw new Unauthenticated();
     this.#callers.set(request, caller);
-    if (request.method !== 'GET' && request.method !== 'HEAD' && caller.role !== 'operator') {
-      throw new CodedError('refused', `${caller.name} may look but not give orders`, {
-        field: 'role',
-        value: caller.role,
-      });
-    }
+    checkRole(caller, roleWanted(request));
   }
 
   #sendError(error: FastifyError, request: FastifyRequest, reply: FastifyReply): FastifyReply {
-    if (error instanceof Unauthorized)
+    if (error instanceof Unauthenticated)
       return sendProblem(reply.header('www-authenticate', 'Bearer'), error, 401);
     if (hasZodFastifySchemaValidationErrors(error)) {
       const problems = error.validation.map(({ instancePath, message }) => ({
@@ -188,10 +181,8 @@ export class AdminServer implements AsyncDisposable {
   }
 }
 
-class Unauthorized extends CodedError {
-  constructor() {
-    super('refused', 'a token is wanted: Authorization: Bearer TOKEN');
-  }
+function roleWanted({ method, routeOptions }: FastifyRequest): Role {
+  return routeOptions.config?.role ?? (method === 'GET' || method === 'HEAD' ? 'viewer' : 'operator');
 }
 
 function sendProblem(reply: FastifyReply, error: CodedError, status?: number): FastifyReply {

@@ -95,7 +95,7 @@ function fromWireTag({ key, value }: WireTag): Tag {
   return { key, value: value === undefined ? null : fromWireValue(value) };
 }
 
-function fromWireValue({ value }: WireTagValue): TagValue {
+export function fromWireValue({ value }: WireTagValue): TagValue {
   switch (value.case) {
     case undefined:
       return { kind: 'empty' };

@@ -61,7 +61,8 @@ async function runServe(
     // A stop during the start ends the start: it drains below, and what it waits for is cut.
     await Promise.race([service.start(), stopped]);
     if (!context.signal.aborted) {
-      const ready = { name: settings.name, listen: service.address, admin: service.adminAddress };
+      const { address: listen, adminAddress: admin, propertyAddress: property } = service;
+      const ready = { name: settings.name, listen, admin, property };
       context.stdout.write(`${JSON.stringify({ ready })}\n`);
       await stopped;
     }

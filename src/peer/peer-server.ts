@@ -1,27 +1,21 @@
 /**
- * Offers this replica's shard copies to its peers: gRPC over HTTP/2. Owns the listening socket, the
- * connections and the leases of pinned views; what each call does is in the files named serve-…. A connection or
- * call that misbehaves ends alone.
+ * Offers this replica's shard copies to its peers: gRPC over HTTP/2. Owns who may call and the leases of pinned
+ * views; the connections are grpc-listener.ts's, and what each call does is in the files named serve-….
  */
-import { createServer, createSecureServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
-import type { AddressInfo } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { Http2ServerRequest } from 'node:http2';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { raceSignal } from '../lib/race-signal.ts';
+import { GrpcListener, type ListenAddress } from './grpc-listener.ts';
 import { createRequestHandler } from './route-calls.ts';
+import { createRoutes } from './serve-calls.ts';
 import type { ServedCallEvent } from './served-call.ts';
 import type { ShardProvider } from './shard-provider.ts';
-import { certificateNames, type TlsFiles, type TlsMaterial } from './tls.ts';
+import type { TlsFiles } from './tls.ts';
 import { ViewLeases } from './view-leases.ts';
 import {
-  callsPerSessionMax,
+  callsMax,
   defaultWireDeadlines,
   defaultWireLimits,
-  sessionMemoryMb,
-  sessionsMax,
-  sessionWindowBytes,
-  streamWindowBytes,
   type WireDeadlines,
   type WireLimits,
 } from './wire-limits.ts';
@@ -43,29 +37,39 @@ export interface PeerServerOptions {
   readonly onCall?: (event: ServedCallEvent) => void;
 }
 
-export interface ListenAddress {
-  readonly host: string;
-  /** 0 for any free one. */
-  readonly port: number;
-}
-
-/** Open streams are given this long to end when the server closes. */
-const closeGraceMs = 2_000;
-
-/** A connection without a call for this long is closed; a client opens another when it needs one. */
-const sessionIdleMs = 2 * 60_000;
+export type { ListenAddress };
 
 export class PeerServer implements AsyncDisposable {
   readonly #options: PeerServerOptions;
   readonly #leases: ViewLeases;
-  readonly #sessions = new Set<ServerHttp2Session>();
-  readonly #names = new WeakMap<ServerHttp2Session, readonly string[]>();
-  #server: Http2Server | null = null;
+  readonly #listener: GrpcListener;
   #serving = true;
 
   constructor(options: PeerServerOptions) {
     this.#options = options;
     this.#leases = new ViewLeases(options.clock);
+    const { clock, tls, provider, limits, deadlines, onCall, compression = false } = options;
+    const handlers = createRoutes({
+      call: {
+        clock,
+        limits: { ...defaultWireLimits, ...limits },
+        deadlines: { ...defaultWireDeadlines, ...deadlines },
+        onCall,
+      },
+      provider,
+      leases: this.#leases,
+      compression,
+      isServing: () => this.#serving,
+    });
+    this.#listener = new GrpcListener({
+      clock,
+      tls: tls ?? null,
+      onRequest: createRequestHandler({
+        handlers,
+        callsMax,
+        callerOf: (request) => this.#admit(request),
+      }),
+    });
   }
 
   /** Whether health checks say that it serves; false while it drains. */
@@ -78,7 +82,8 @@ export class PeerServer implements AsyncDisposable {
   }
 
   /** Begins to listen and tells where. Throws `bad-settings` for what is not safe, `io` where the system refuses. */
-  async listen({ host, port }: ListenAddress): Promise<ListenAddress> {
+  async listen(address: ListenAddress): Promise<ListenAddress> {
+    const { host } = address;
     const { tls, insecureListen = false, allowedPeers } = this.#options;
     if (tls === undefined && !insecureListen && !isLoopback(host)) {
       const message =
@@ -90,113 +95,19 @@ export class PeerServer implements AsyncDisposable {
       const message = 'a list of allowed peers needs the certificate authority that signs their certificates';
       throw new CodedError('bad-settings', message, { field: 'allowedPeers' });
     }
-    const server = tls === undefined ? this.#plain() : this.#secure(tls, tls.load());
-    this.#server = server;
-    const listening = Promise.withResolvers<void>();
-    server.once('error', listening.reject);
-    server.listen({ host, port }, listening.resolve);
-    try {
-      await listening.promise;
-    } catch (error) {
-      throw CodedError.from(error);
-    }
-    server.off('error', listening.reject);
-    const address = server.address() as AddressInfo;
-    return { host, port: address.port };
+    return await this.#listener.listen(address);
   }
 
   /** Stops listening, lets open calls end for a moment, then breaks them off. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#serving = false;
-    const server = this.#server;
-    this.#server = null;
-    if (server !== null) {
-      const closed = Promise.withResolvers<void>();
-      server.close(() => closed.resolve());
-      for (const session of this.#sessions) session.close();
-      const grace = new AbortController();
-      const end = this.#options.clock.sleep(closeGraceMs, grace.signal).then(
-        () => {
-          for (const session of this.#sessions) session.destroy();
-        },
-        // All ended by themselves.
-        () => undefined,
-      );
-      await raceSignal(closed.promise);
-      grace.abort();
-      await end;
-    }
+    await this.#listener[Symbol.asyncDispose]();
     await this.#leases[Symbol.asyncDispose]();
   }
 
-  #plain(): Http2Server {
-    const server = createServer(http2Options);
-    this.#prepare(server);
-    return server;
-  }
-
-  #secure(tls: TlsFiles, first: TlsMaterial): Http2Server {
-    const mutual = tls.paths.caPath !== undefined;
-    const server = createSecureServer({
-      ...http2Options,
-      ...first,
-      allowHTTP1: false,
-      requestCert: mutual,
-      rejectUnauthorized: mutual,
-      minVersion: 'TLSv1.2',
-    });
-    let used = first;
-    // Before the handshake of a new connection: it already shows a certificate that changed.
-    server.prependListener('connection', () => {
-      const material = tls.load();
-      if (material === used) return;
-      used = material;
-      server.setSecureContext(material);
-    });
-    server.on('tlsClientError', (_error, socket) => socket.destroy());
-    this.#prepare(server);
-    return server;
-  }
-
-  #prepare(server: Http2Server): void {
-    const { limits, deadlines, onCall, clock, provider, compression = false } = this.#options;
-    server.maxConnections = sessionsMax;
-    server.on('session', (session) => this.#adopt(session));
-    server.on('sessionError', () => undefined);
-    server.on(
-      'request',
-      createRequestHandler({
-        call: {
-          clock,
-          limits: { ...defaultWireLimits, ...limits },
-          deadlines: { ...defaultWireDeadlines, ...deadlines },
-          onCall,
-        },
-        provider,
-        leases: this.#leases,
-        compression,
-        isServing: () => this.#serving,
-        peerName: (session) => this.#admit(session),
-      }),
-    );
-  }
-
-  #adopt(session: ServerHttp2Session): void {
-    this.#sessions.add(session);
-    session.setLocalWindowSize(sessionWindowBytes);
-    if (session.encrypted) {
-      const certificate = (session.socket as TLSSocket).getPeerCertificate();
-      this.#names.set(session, certificateNames(certificate));
-    }
-    session.setTimeout(sessionIdleMs, () => session.close());
-    session.once('close', () => this.#sessions.delete(session));
-    // A broken connection ends its calls, each of which tells; there is nobody else to tell.
-    session.on('error', () => session.destroy());
-  }
-
   /** The name of who calls; throws `refused` for one that may not. */
-  #admit(session: ServerHttp2Session | undefined): string | null {
-    const names = (session && this.#names.get(session)) ?? [];
+  #admit(request: Http2ServerRequest): string | null {
+    const names = this.#listener.namesOf(request);
     const { allowedPeers } = this.#options;
     if (allowedPeers === undefined) return names[0] ?? null;
     const allowed = names.find((name) => allowedPeers.includes(name));
@@ -205,15 +116,6 @@ export class PeerServer implements AsyncDisposable {
     throw new CodedError('refused', message, { names });
   }
 }
-
-const http2Options = {
-  maxSessionMemory: sessionMemoryMb,
-  settings: {
-    initialWindowSize: streamWindowBytes,
-    maxConcurrentStreams: callsPerSessionMax,
-    enablePush: false,
-  },
-};
 
 /** Whether only this machine can reach an address. */
 function isLoopback(host: string): boolean {

@@ -3,7 +3,11 @@
  * JSON. A cause never travels. What comes from a peer says so (`fromPeer`) and which peer (`place`).
  */
 import { Code, ConnectError } from '@connectrpc/connect';
+
 import { CodedError, type ErrorCode, type ErrorDetails, errorCodes } from '../lib/coded-error.ts';
+import { BadRequestSchema } from './generated/google/rpc/error_details_pb.ts';
+
+type OutgoingDetail = NonNullable<ConstructorParameters<typeof ConnectError>[3]>[number];
 
 const codeTrailer = 'tallystick-code';
 const detailsTrailer = 'tallystick-details';
@@ -49,7 +53,28 @@ export function toWireError(error: unknown): ConnectError {
   const details = encodeDetails(coded.details);
   if (details !== null) trailers.set(detailsTrailer, details);
   const message = coded.message.slice(0, messageLengthMax).toWellFormed();
-  return new ConnectError(message, statusOf[coded.code], trailers);
+  const status = coded instanceof Unauthenticated ? Code.Unauthenticated : statusOf[coded.code];
+  return new ConnectError(message, status, trailers, badRequestOf(coded));
+}
+
+/** Nobody who is known calls. */
+export class Unauthenticated extends CodedError {
+  constructor() {
+    super('refused', 'a token is wanted: Authorization: Bearer TOKEN');
+  }
+}
+
+/** Wrong members told in one status: with their sentences they must fit the trailers. */
+const violationsMax = 20;
+
+/** Which members of a request are wrong, as programs that know no codes of ours read it. */
+function badRequestOf({ code, message, details }: CodedError): OutgoingDetail[] {
+  const told = Array.isArray(details['problems']) ? details['problems'] : [{ reason: message, ...details }];
+  const violations = told.flatMap(({ field, reason }: { field?: unknown; reason?: unknown }) =>
+    typeof field === 'string' ? [{ field, description: String(reason ?? message), reason: code }] : [],
+  );
+  if (violations.length === 0) return [];
+  return [{ desc: BadRequestSchema, value: { fieldViolations: violations.slice(0, violationsMax) } }];
 }
 
 /** Any error of a call to `place` as a coded error that names it. */

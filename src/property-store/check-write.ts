@@ -16,7 +16,7 @@ export const readRevisionMax = 2n ** 63n - 1n - 2n ** 53n;
 export function wrongMembers(problems: readonly RecordProblem[]): CodedError {
   const [first] = problems;
   const more = problems.length > 1 ? `, and ${problems.length - 1} more` : '';
-  return new CodedError('bad-argument', `${first?.field ?? ''} ${first?.message ?? ''}${more}`, {
+  return new CodedError('bad-argument', `${first?.field || 'the request'}: ${first?.message ?? ''}${more}`, {
     field: first?.field ?? '',
     reason: first?.message ?? '',
     value: first?.value ?? null,

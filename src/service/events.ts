@@ -1,10 +1,12 @@
 /** What happens in the service: one function per event, which writes the log line and the metric together. */
 import type { RequestEvent } from '../admin/operations.ts';
 import type { RunResource } from '../admin/resources.ts';
-import type { CodedError } from '../lib/coded-error.ts';
+import type { CodedError, ErrorCode } from '../lib/coded-error.ts';
 import type { Log } from '../lib/log.ts';
 import { parseTraceparent, type Tracer } from '../lib/trace.ts';
 import type { ServedCallEvent } from '../peer/served-call.ts';
+import type { DropReason } from '../property-store/outbox.ts';
+import type { StoreCall, StoreEvents } from '../property-store/property-store.ts';
 import type { Metrics } from './metrics.ts';
 import type { WatchedPeer } from './peer-watch.ts';
 
@@ -22,8 +24,12 @@ export type ProblemOf =
   | 'trace'
   | 'drain';
 
-export class Events {
+/** A clock that is behind by less is as good as they are; networks that set clocks are no better. */
+const clockBehindWarnNs = 1_000_000_000n;
+
+export class Events implements StoreEvents {
   #log: Log;
+  #clockIsBehind = false;
   readonly metrics: Metrics;
   /** Where calls of traced runs are told; null where nothing is traced. */
   tracer: Tracer | null = null;
@@ -41,6 +47,7 @@ export class Events {
   serving(fields: {
     readonly listen: string | null;
     readonly admin: string | null;
+    readonly property: string | null;
     readonly root: string;
   }): void {
     this.metrics.ready.set(1);
@@ -148,13 +155,48 @@ export class Events {
     this.#log.debug({ call, peer, run: runId, error, tookMs: Math.round(durationMs) }, 'a peer call ended');
   }
 
-  requested({ method, route, status, tookMs, caller }: RequestEvent): void {
+  requested({ method, route, status, tookMs, caller, order }: RequestEvent): void {
     this.metrics.requests.inc({ method, route, status: String(status) });
     this.metrics.requestSeconds.observe({ route }, tookMs / 1_000);
     const line = { method, route, status, caller, tookMs: Math.round(tookMs) };
     // Orders are told, looks are not.
-    if (method === 'POST' || status >= 500) this.#log.info(line, 'an order was given');
+    if (order || status >= 500) this.#log.info(line, 'an order was given');
     else this.#log.debug(line, 'a request ended');
+  }
+
+  called(call: StoreCall, code: ErrorCode | 'ok', tookMs: number): void {
+    this.metrics.propertyCalls.inc({ call, code });
+    this.metrics.propertySeconds.observe({ call }, tookMs / 1_000);
+    this.#log.debug({ call, code, tookMs: Math.round(tookMs) }, 'a call of an application ended');
+  }
+
+  sent(place: string, versions: number): void {
+    this.metrics.propertiesSent.inc({ place }, versions);
+    this.#log.debug({ place, versions }, 'writes were sent on');
+  }
+
+  dropped(place: string, versions: number, reason: DropReason, error: CodedError | null): void {
+    this.metrics.propertiesNotSent.inc({ place, reason }, versions);
+    const line = { place, versions, reason, error: error?.toJSON() };
+    const message = 'writes were not sent on; the next round brings them';
+    // One line for each failure, not for each write after it.
+    if (error === null) this.#log.debug(line, message);
+    else this.#log.warn(line, message);
+  }
+
+  clockBehind(behindNs: bigint): void {
+    this.metrics.clockBehind.set(Number(behindNs) / 1e9);
+    const behind = behindNs >= clockBehindWarnNs;
+    // Told when it begins, not with every write.
+    if (behind && !this.#clockIsBehind) {
+      const seconds = Number(behindNs / 1_000_000n) / 1_000;
+      this.metrics.problems.inc({ of: 'clock' });
+      this.#log.warn(
+        { of: 'clock', seconds },
+        'the clock is behind revisions that were seen; writes are stamped above them',
+      );
+    }
+    this.#clockIsBehind = behind;
   }
 
   paused(paused: boolean): void {

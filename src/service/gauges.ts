@@ -12,11 +12,13 @@ export interface GaugesOptions {
   readonly history: History;
   readonly root: string;
   readonly followers: number;
+  /** Versions on their way to other replicas. */
+  readonly sending: number;
   readonly nowMs: number;
 }
 
 export async function refreshGauges(status: StatusResource, options: GaugesOptions): Promise<void> {
-  const { metrics, history, root, followers } = options;
+  const { metrics, history, root, followers, sending } = options;
   metrics.info.set({ version: status.version, name: status.name }, 1);
   metrics.ready.set(Number(status.ready));
   metrics.paused.set(Number(status.paused));
@@ -26,6 +28,7 @@ export async function refreshGauges(status: StatusResource, options: GaugesOptio
   metrics.runsRunning.set(status.runsRunning);
   metrics.runsPaused.set(status.runsPaused);
   metrics.followers.set(followers);
+  metrics.propertiesWaiting.set(sending);
   metrics.peers.set(status.peers.length);
   metrics.diskFree.set(await freeBytes(root));
   const { runs, bytes } = history.size();

@@ -4,8 +4,8 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** Seconds: from one round trip to an hour. */
-const secondsBuckets = [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300, 1_800, 3_600];
+/** Seconds: from one write to an hour. */
+const secondsBuckets = [0.001, 0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300, 1_800, 3_600];
 
 const perShard = ['group', 'shard'] as const;
 
@@ -120,6 +120,31 @@ export class Metrics {
   ]);
   readonly served = this.#counter('served_calls_total', 'Calls of peers that have ended.', ['call', 'code']);
   readonly servedSeconds = this.#histogram('served_call_seconds', 'How long calls of peers took.', ['call']);
+
+  readonly propertyCalls = this.#counter(
+    'property_calls_total',
+    'Writes, deletes and queries of applications, by what became of them: ok, or the code of the error.',
+    ['call', 'code'],
+  );
+  readonly propertySeconds = this.#histogram('property_call_seconds', 'How long these took.', ['call']);
+  readonly propertiesSent = this.#counter(
+    'property_versions_sent_total',
+    'Versions written here that other replicas took, or had greater ones of.',
+    ['place'],
+  );
+  readonly propertiesNotSent = this.#counter(
+    'property_versions_not_sent_total',
+    'Versions written here that were not sent on and are left to the next round.',
+    ['place', 'reason'],
+  );
+  readonly propertiesWaiting = this.#gauge(
+    'property_versions_waiting',
+    'Versions written here that are on their way to other replicas.',
+  );
+  readonly clockBehind = this.#gauge(
+    'clock_behind_seconds',
+    'How far the last write was stamped ahead of the clock, since greater revisions were seen.',
+  );
 
   readonly requests = this.#counter('admin_requests_total', 'Requests to the admin endpoint.', [
     'method',

@@ -4,6 +4,11 @@ import { CodedError } from '../lib/coded-error.ts';
 import type { PeerClient, PeerListing } from '../peer/peer-client.ts';
 import type { ViewDescription } from '../shard-copy/shard-copy.ts';
 import type { Peers } from './members.ts';
+import { holdsShard } from '../peer/held-shards.ts';
+import type { PeerNode } from '../peer/nodes-file.ts';
+import { PeerShardCopy } from '../peer/peer-shard-copy.ts';
+import type { GroupSettings } from '../property/group-settings.ts';
+import type { OtherReplica, OtherReplicas } from '../property-store/replicas.ts';
 import { WokenSleep } from './woken-sleep.ts';
 
 export interface WatchedPeer {
@@ -26,7 +31,7 @@ export interface PeerTree {
   readonly tree: ViewDescription | null;
 }
 
-export class PeerWatch implements Disposable {
+export class PeerWatch implements OtherReplicas, Disposable {
   readonly #peers: Peers;
   readonly #clock: Clock;
   readonly #clients = new Map<string, PeerClient>();
@@ -67,15 +72,36 @@ export class PeerWatch implements Disposable {
     }
     this.#watched = await Promise.all(
       nodes.map(async (node) => {
-        const key = JSON.stringify(node);
-        const client = this.#clients.get(key) ?? this.#peers.client(node);
-        this.#clients.set(key, client);
+        const client = this.#client(node);
         const before = this.#watched.find(({ place }) => place === node.grpcAddress);
         const peer = await this.#ask(client, node.name, before, signal);
         onAsked(peer, before);
         return peer;
       }),
     );
+  }
+
+  #client(node: PeerNode): PeerClient {
+    const key = JSON.stringify(node);
+    const client = this.#clients.get(key) ?? this.#peers.client(node);
+    this.#clients.set(key, client);
+    return client;
+  }
+
+  /** Peers of the nodes file that hold a shard; one that has not told yet counts as holding it. */
+  holding(group: string, shard: number): OtherReplica[] {
+    return this.#peers.nodes().flatMap((node): OtherReplica[] => {
+      const place = node.grpcAddress;
+      const listing = this.#watched.find((one) => one.place === place)?.listing ?? null;
+      if (listing !== null && !holdsShard(listing.held, group, shard)) return [];
+      return [{ place, copy: (...at) => new PeerShardCopy(this.#client(node), ...at) }];
+    });
+  }
+
+  /** Settings of a group that a peer has; null where none told of it. */
+  groupSettings(group: string): GroupSettings | null {
+    const shards = this.#watched.flatMap(({ listing }) => listing?.shards ?? []);
+    return shards.find((one) => one.group === group)?.settings ?? null;
   }
 
   async #ask(

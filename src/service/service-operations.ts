@@ -20,6 +20,7 @@ import type {
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
+import type { PropertyStore } from '../property-store/property-store.ts';
 import { Agreements, visitedAgreement } from './agreement.ts';
 import { type Clusters, isCluster } from './clusters.ts';
 import { type DifferenceLine, findDifferences } from './differences.ts';
@@ -53,6 +54,7 @@ export interface OperationsParts {
   readonly plans: KeptPlans;
   readonly openMembers: OpenMembers;
   readonly reads: PropertyReads;
+  readonly store: PropertyStore;
   readonly events: Events;
   /** Null when ready. */
   readonly notReady: () => string | null;
@@ -79,6 +81,7 @@ export class ServiceOperations implements Operations {
       history,
       root,
       followers: runs.followers,
+      sending: this.#parts.store.waiting,
       nowMs: clock.nowMs(),
     });
     return await metrics.registry.metrics();

@@ -4,20 +4,20 @@
  * in order and stops them in reverse.
  */
 import { join } from 'node:path';
-import { AdminServer } from '../admin/server.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { Log, LogLevel } from '../lib/log.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import type { HeldShards } from '../peer/held-shards.ts';
-import { PeerServer } from '../peer/peer-server.ts';
 import { Checkpointer } from '../property-index/checkpointer.ts';
+import { declareGroups } from '../property-store/groups.ts';
+import { PropertyStore } from '../property-store/property-store.ts';
 import { ApplyThread } from '../shard-copy/apply-thread.ts';
-import { type Address, formatAddress } from '../settings/address.ts';
 import { changedOptions, reloadedSettings, type Settings } from '../settings/settings.ts';
 import { TreeBuilder } from '../tree/tree-builder.ts';
 import { Clusters, isCluster } from './clusters.ts';
 import { createRuns } from './create-runs.ts';
+import { Doors } from './doors.ts';
 import { Events } from './events.ts';
 import { followSchedule } from './follow-schedule.ts';
 import { History } from './history.ts';
@@ -34,7 +34,6 @@ import { ScheduleLoop } from './schedule-loop.ts';
 import { type OperationsParts, ServiceOperations } from './service-operations.ts';
 import { ShardWatch } from './shard-watch.ts';
 import { takeDataRoot } from './start-checks.ts';
-import { tlsFilesOf } from './tls-files-of.ts';
 
 export interface ServiceOptions {
   readonly settings: Settings;
@@ -53,14 +52,13 @@ export class Service implements AsyncDisposable {
   /** Closed in reverse order. */
   readonly #parts = new AsyncDisposableStack();
   readonly #events: Events;
+  readonly #doors: Doors;
+  readonly #checkpointer: Checkpointer;
   readonly #peers: Peers;
   readonly #builder: TreeBuilder;
   readonly #provider: LocalProvider;
-  #admin: AdminServer | null = null;
   #loop: ScheduleLoop | null = null;
   #notReady: string | null = 'it is starting';
-  #listening: Address | null = null;
-  #adminListening: Address | null = null;
   #starting: Promise<void> = Promise.resolve();
   #drained: Promise<void> | null = null;
 
@@ -76,8 +74,9 @@ export class Service implements AsyncDisposable {
     );
     this.#builder = new TreeBuilder();
     const applyThread = new ApplyThread(checkpointer);
-    this.#parts.use(checkpointer);
+    this.#checkpointer = this.#parts.use(checkpointer);
     this.#parts.use(applyThread);
+    this.#doors = new Doors({ settings, clock, events });
     this.#parts.use(this.#builder);
     this.#peers = new Peers(settings, {
       clock,
@@ -96,12 +95,17 @@ export class Service implements AsyncDisposable {
 
   /** Where peers reach it, once started. */
   get address(): string | null {
-    return this.#listening === null ? null : formatAddress(this.#listening);
+    return this.#doors.peers;
   }
 
   /** Where the admin endpoint is, once started; null without one. */
   get adminAddress(): string | null {
-    return this.#adminListening === null ? null : formatAddress(this.#adminListening);
+    return this.#doors.admin;
+  }
+
+  /** Where applications reach PropertyService, once started; null without it. */
+  get propertyAddress(): string | null {
+    return this.#doors.applications;
   }
 
   /**
@@ -114,9 +118,11 @@ export class Service implements AsyncDisposable {
   }
 
   async #start(): Promise<void> {
-    const { root, admin, listen } = this.#settings;
+    const { root, groups } = this.#settings;
     const { signal } = this.#stopping;
     this.#parts.use(await takeDataRoot(root, this.#clock, this.#events));
+    await declareGroups(root, groups);
+    await this.#doors.loadTokens(this.#settings);
     const history = this.#parts.use(
       History.open(join(root, 'history.db'), (path, error) =>
         this.#events.problem('history', error, `${path} is in trouble; what it held may be lost`),
@@ -144,15 +150,19 @@ export class Service implements AsyncDisposable {
     this.#loop = loop;
     this.#parts.defer(() => runs.stop());
     signal.addEventListener('abort', () => void runs.stop(), { once: true });
-    const parts = { history, loop, shards, peers, runs, clusters, plans, openMembers };
+    const store = this.#parts.use(this.#store(peers));
+    const parts = { history, loop, shards, peers, runs, clusters, plans, openMembers, store };
     const operations = this.#operations(parts);
-    if (admin.listen !== null) await this.#listenAdmin(admin.listen, operations);
+    this.#parts.use(this.#doors);
+    await this.#doors.openAdmin(operations, store);
     await this.#buildStale(runs, shards);
     await loop.look(signal);
-    await this.#listenPeers(listen);
+    await this.#doors.openPeers(this.#provider);
+    await this.#doors.openApplications(store);
     this.#peers.ownPlace = this.address;
     this.#notReady = null;
-    this.#events.serving({ listen: this.address, admin: this.adminAddress, root });
+    const { address, adminAddress, propertyAddress } = this;
+    this.#events.serving({ listen: address, admin: adminAddress, property: propertyAddress, root });
     const following = followSchedule({
       ...{ loop, runs, peers, operations, events: this.#events, signal },
       intervalMs: () => this.#settings.peerInterval,
@@ -165,7 +175,7 @@ export class Service implements AsyncDisposable {
   async reload(next: Settings): Promise<void> {
     const changed = changedOptions(this.#settings, next);
     const settings = reloadedSettings(this.#settings, next);
-    await this.#admin?.loadTokens(settings.admin.tokens);
+    await this.#doors.loadTokens(settings);
     this.#settings = settings;
     this.#peers.reconfigure(settings);
     this.#loop?.reconfigure(settings);
@@ -206,10 +216,17 @@ export class Service implements AsyncDisposable {
     this.#events.problem('tree', error, `${path} is damaged; it was set aside or passed over`);
   };
 
+  #store(replicas: PeerWatch): PropertyStore {
+    return new PropertyStore({
+      ...{ root: this.#settings.root, held: this.#held, clock: this.#clock, replicas },
+      ...{ checkpointer: this.#checkpointer, events: this.#events },
+    });
+  }
+
   #operations(
     parts: Pick<
       OperationsParts,
-      'history' | 'loop' | 'shards' | 'peers' | 'runs' | 'clusters' | 'plans' | 'openMembers'
+      'history' | 'loop' | 'shards' | 'peers' | 'runs' | 'clusters' | 'plans' | 'openMembers' | 'store'
     >,
   ): ServiceOperations {
     const { name, root } = this.#settings;
@@ -228,36 +245,6 @@ export class Service implements AsyncDisposable {
       notReady: () => this.#notReady,
       listen: () => this.address,
     });
-  }
-
-  async #listenAdmin(address: Address, operations: ServiceOperations): Promise<void> {
-    const { admin } = this.#settings;
-    const server = new AdminServer({
-      operations,
-      version: packageVersion(),
-      insecureListen: admin.insecureListen,
-      tls: admin.tls === null ? null : tlsFilesOf(admin.tls, this.#events),
-    });
-    this.#parts.use(server);
-    await server.loadTokens(admin.tokens);
-    this.#adminListening = await server.listen(address);
-    this.#admin = server;
-  }
-
-  async #listenPeers(address: Address): Promise<void> {
-    const { tls, insecureListen } = this.#settings;
-    const server = new PeerServer({
-      provider: this.#provider,
-      clock: this.#clock,
-      insecureListen,
-      ...(tls !== null && {
-        tls: tlsFilesOf(tls, this.#events),
-        ...(tls.allow !== null && { allowedPeers: tls.allow }),
-      }),
-      onCall: (call) => this.#events.served(call),
-    });
-    this.#parts.use(server);
-    this.#listening = await server.listen(address);
   }
 
   async #buildStale(runs: Runs, shards: ShardWatch): Promise<void> {

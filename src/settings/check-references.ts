@@ -19,11 +19,12 @@ export async function checkReferences(file: string, settings: Settings): Promise
     throw new CodedError('bad-settings', `${problems.length} settings are wrong`, { problems });
 }
 
-function namedFiles({ nodes, tls, admin, banyandb }: Settings): [string, string][] {
+function namedFiles({ nodes, tls, admin, property, banyandb }: Settings): [string, string][] {
   const files: [string, string | null][] = [['nodes', nodes]];
   for (const [section, part] of [
     ['tls', tls],
     ['admin.tls', admin.tls],
+    ['property.tls', property.tls],
   ] as const) {
     for (const name of ['cert', 'key', 'ca'] as const)
       files.push([`${section}.${name}`, part?.[name] ?? null]);

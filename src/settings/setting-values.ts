@@ -26,6 +26,27 @@ export const cron = () =>
   });
 export const path = () => z.string().min(1);
 
+/** Certificate, key and whom to trust; `who` shows certificates to us. */
+export const tls = (who: string) =>
+  z.strictObject({
+    cert: path().meta(
+      note('Certificate chain (PEM), re-read when it changes.', { example: './tls/replica.pem' }),
+    ),
+    key: path().meta(note('Its key (PEM).', { example: './tls/replica.key' })),
+    ca: path()
+      .nullable()
+      .default(null)
+      .meta(note(`Signs the certificates that ${who} must show (mTLS).`, { example: './tls/ca.pem' })),
+    allow: z
+      .array(z.string().min(1))
+      .max(listMax)
+      .nullable()
+      .default(null)
+      .meta(
+        note(`Names in the certificates of ${who} that may call; needs \`ca\`.`, { example: ['replica-2'] }),
+      ),
+  });
+
 function checked<Value>(
   text: string,
   context: z.RefinementCtx,

@@ -4,32 +4,11 @@ import { z } from 'zod';
 import { logLevels } from '../lib/log.ts';
 import { shardsMax } from '../property/group-settings.ts';
 import { isTimeZone } from '../schedule/cron.ts';
+import { adminSettings } from './admin-settings.ts';
 import { clusterSettings } from './cluster-settings.ts';
+import { declaredGroups, propertySettings } from './property-settings.ts';
 import { buildSettings, roundSettings } from './schedule-settings.ts';
-import { address, cron, duration, listMax, note, path, reload } from './setting-values.ts';
-
-/** Shortest token: 16 random characters cannot be guessed over a network. */
-export const tokenCharactersMin = 16;
-
-const tls = (who: string) =>
-  z.strictObject({
-    cert: path().meta(
-      note('Certificate chain (PEM), re-read when it changes.', { example: './tls/replica.pem' }),
-    ),
-    key: path().meta(note('Its key (PEM).', { example: './tls/replica.key' })),
-    ca: path()
-      .nullable()
-      .default(null)
-      .meta(note(`Signs the certificates that ${who} must show (mTLS).`, { example: './tls/ca.pem' })),
-    allow: z
-      .array(z.string().min(1))
-      .max(listMax)
-      .nullable()
-      .default(null)
-      .meta(
-        note(`Names in the certificates of ${who} that may call; needs \`ca\`.`, { example: ['replica-2'] }),
-      ),
-  });
+import { address, cron, duration, listMax, note, path, reload, tls } from './setting-values.ts';
 
 const placedGroup = z.strictObject({
   group: z.string().min(1),
@@ -43,51 +22,6 @@ const placedGroup = z.strictObject({
     .max(shardsMax)
     .nullable()
     .default(null),
-});
-
-const token = z
-  .strictObject({
-    name: z.string().min(1).max(200),
-    role: z.enum(['viewer', 'operator']),
-    token: z.string().min(tokenCharactersMin).nullable().default(null),
-    tokenFile: path().nullable().default(null),
-  })
-  .check(({ value, issues }) => {
-    if ((value.token === null) === (value.tokenFile === null)) {
-      issues.push({
-        code: 'custom',
-        message: 'either `token` or `tokenFile` is wanted',
-        path: [],
-        input: value.name,
-      });
-    }
-  });
-
-const admin = z.strictObject({
-  listen: address()
-    .nullable()
-    .default(null)
-    .meta(
-      note('Where the admin endpoint (HTTP) listens; off without it. Port 0 takes a free one.', {
-        example: '127.0.0.1:17961',
-      }),
-    ),
-  insecureListen: z
-    .boolean()
-    .default(false)
-    .meta(note('Listen on other than loopback addresses without TLS; a token is needed all the same.')),
-  tokens: z
-    .array(token)
-    .max(listMax)
-    .default([])
-    .meta(
-      note(
-        'Who may call: a name, a role (viewer reads, operator also gives orders), and a token or a file that holds it. ' +
-          'Without any, whoever reaches a loopback address is an operator.',
-        { example: [{ name: 'ops', role: 'operator', tokenFile: '/etc/tallystick/ops.token' }], ...reload },
-      ),
-    ),
-  tls: tls('callers').omit({ allow: true }).nullable().default(null),
 });
 
 export const settingsSchema = z
@@ -132,7 +66,9 @@ export const settingsSchema = z
           { example: [{ group: 'sw', shards: [0, 1] }] },
         ),
       ),
-    admin: admin.prefault({}),
+    groups: declaredGroups,
+    property: propertySettings.prefault({}),
+    admin: adminSettings.prefault({}),
     build: buildSettings.prefault({}),
     round: roundSettings.prefault({}),
     banyandb: z

@@ -3,10 +3,11 @@ import { renameSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { CodedError } from '../../../src/lib/coded-error.ts';
 import { parseSource } from '../../../src/property/source-json.ts';
-import { databasePath } from '../../../src/property-index/data-root.ts';
+import { databasePath, readGroupSettings } from '../../../src/property-index/data-root.ts';
 import { IndexReader } from '../../../src/property-index/index-reader.ts';
+import { declareGroups } from '../../../src/property-store/groups.ts';
 import { readRevisionMax } from '../../../src/property-store/check-write.ts';
-import { type MadeStore, makeStore, plainTags, sent } from '../../support/made-store.ts';
+import { type MadeStore, makeStore, oneShard, plainTags, sent } from '../../support/made-store.ts';
 
 const entity = { group: 'g', name: 'n', id: 'a' };
 
@@ -188,4 +189,28 @@ describe('what is refused', () => {
       code: 'busy',
     });
   });
+});
+
+describe('declared groups', () => {
+  const declared = { group: 'g', ...oneShard };
+
+  test('are made where they are not, and left alone where they are the same', async () => {
+    const { root } = await makeStore();
+    await declareGroups(root, [declared, { ...declared, group: 'new', shards: 4 }]);
+    expect(await readGroupSettings(root, 'new')).toEqual({ ...oneShard, shards: 4 });
+  });
+
+  test.each([{ shards: 2 }, { slots: 64 }, { spelling: 'spaced' as const }])(
+    'are refused where they are there with other settings than %j',
+    async (other) => {
+      const { root } = await makeStore();
+      const [field = ''] = Object.keys(other);
+      await expect(declareGroups(root, [{ ...declared, ...other }])).rejects.toMatchObject({
+        code: 'bad-settings',
+        message: expect.stringMatching(/declare group g with \w+ \w+, but in .* it has \w+/),
+        details: { field: `groups.g.${field}` },
+      });
+      expect(await readGroupSettings(root, 'g')).toEqual(oneShard);
+    },
+  );
 });
