@@ -50,6 +50,9 @@ export interface ModelNodeOptions {
   readonly everBuilt?: boolean;
 }
 
+/** Documents that a build reads at a time. */
+const builtAtATime = 100;
+
 /** Documents that a search looks at, in index order. */
 const searchedMax = 100;
 
@@ -174,16 +177,11 @@ export class ModelShard {
     return { applied: true, own: null };
   }
 
-  /** Only the greatest revision of an entity is a leaf; of two documents of one id the later. */
+  /** Only the greatest revision of an entity is a leaf; of two documents of one id the later, if a page has both. */
   build(): void {
     const newest = new Map<string, ModelDocument>();
-    for (const document of this.documents) {
-      const entity = joinEntity(document.property);
-      const known = newest.get(entity);
-      if (known === undefined || document.property.modRevision >= known.property.modRevision)
-        newest.set(entity, document);
-    }
-    const leaves = [...newest.values()].sort((a, b) => compareTuples(a.property, b.property));
+    for (const document of this.#inPages()) newest.set(joinEntity(document.property), document);
+    const leaves = [...newest.values()];
     const bySlot = new Map<number, { entity: string; digest: string }[]>();
     for (const { property, digest } of leaves) {
       const slot = Number(entityHash(property) % BigInt(this.#slots));
@@ -193,6 +191,19 @@ export class ModelShard {
       .sort(([a], [b]) => a - b)
       .map(([slot, held]) => ({ slot, digest: compose(held), leaves: held }));
     this.tree = { slots, root: slots.length === 0 ? '' : compose(slots) };
+  }
+
+  /** In the order of a build, which asks for a page of what is greater than the last one it saw. */
+  #inPages(): ModelDocument[] {
+    const rest = this.documents.toSorted((a, b) => compareTuples(a.property, b.property));
+    const read: ModelDocument[] = [];
+    while (rest.length > 0) {
+      const page = rest.splice(0, builtAtATime);
+      read.push(...page);
+      const last = page.at(-1);
+      while (rest[0] !== undefined && last !== undefined && rest[0].id === last.id) rest.shift();
+    }
+    return read;
   }
 
   // An update takes away every document whose id is in the batch, and then adds the whole batch.
@@ -223,5 +234,5 @@ function compareTuples(a: Property, b: Property): number {
     const order = Buffer.compare(Buffer.from(a[member]), Buffer.from(b[member]));
     if (order !== 0) return order;
   }
-  return 0;
+  return Number(a.modRevision - b.modRevision);
 }

@@ -8,7 +8,7 @@ import {
   type TreeLeafNode,
 } from '../../src/banyandb/generated/banyandb/property/v1/repair_pb.ts';
 import { type ModelNode, type ModelShard, type ModelSlot, syncOf } from './model-node.ts';
-import { ModelRepairSession } from './model-repair-session.ts';
+import { ModelRepairSession, pagesOf } from './model-repair-session.ts';
 
 type Leaf = ModelSlot['leaves'][number];
 
@@ -24,8 +24,15 @@ export function repairRing(nodes: readonly ModelNode[], shard: RingShard): void 
     const client = nodes[hop % nodes.length];
     const server = nodes[(hop + 1) % nodes.length];
     if (client === undefined || server === undefined) throw new Error('a ring has nodes');
-    new OwnRepair(client, server, shard).run();
+    repairOnce(client, server, shard);
   }
+}
+
+/** One exchange: the client asks the server. Returns what the client said. */
+export function repairOnce(client: ModelNode, server: ModelNode, shard: RingShard): readonly RepairRequest[] {
+  const exchange = new OwnRepair(client, server, shard);
+  exchange.run();
+  return exchange.requests;
 }
 
 /** One exchange, with the asking side's way through its own tree, faults included. */
@@ -36,6 +43,7 @@ class OwnRepair {
   readonly #slots: readonly ModelSlot[];
   readonly #answers: RepairResponse[] = [];
   readonly #root: string;
+  readonly requests: RepairRequest[] = [];
   #current: ModelSlot | null = null;
   #position = 0;
   #held: Leaf | null = null;
@@ -56,7 +64,7 @@ class OwnRepair {
     if (compared?.data.case !== 'rootCompare' || !compared.data.value.treeFound) return;
     if (compared.data.value.rootShaMatch) return;
     const slotSha = this.#slots.map(({ slot, digest }) => ({ slot, value: digest }));
-    if (slotSha.length > 0) this.#send({ case: 'treeSlots', value: { slotSha } });
+    for (const page of pagesOf(slotSha)) this.#send({ case: 'treeSlots', value: { slotSha: page } });
     this.#send({ case: 'treeSlots', value: { slotSha: [] } });
     // Ends: the server has a bounded number of pages, and each answer is taken once.
     for (let answer = this.#answers.shift(); answer !== undefined; answer = this.#answers.shift()) {
@@ -77,6 +85,7 @@ class OwnRepair {
 
   #send(data: NonNullable<Parameters<typeof create<typeof RepairRequestSchema>>[1]>['data'] & object): void {
     const request: RepairRequest = create(RepairRequestSchema, { data });
+    this.requests.push(request);
     this.#answers.push(...this.#session.receive(request));
   }
 

@@ -8,8 +8,14 @@ import {
 } from '../../src/banyandb/generated/banyandb/property/v1/repair_pb.ts';
 import { type ModelDocument, type ModelNode, type ModelShard, syncOf } from './model-node.ts';
 
-/** Leaves asked for at a time. */
+/** Leaves of a server, and slots of a client, asked for at a time. */
 const pageSize = 10;
+
+/** The page function is turned around: first come all but a page, then the page. */
+export function pagesOf<Item>(items: readonly Item[]): Item[][] {
+  const first = items.length > pageSize ? items.length - pageSize : items.length;
+  return [items.slice(0, first), items.slice(first)].filter((page) => page.length > 0);
+}
 
 type Leaf = { slotIndex: number; exists: boolean; entity: string; sha: string };
 
@@ -95,9 +101,7 @@ export class ModelRepairSession {
         entity: leaf.entity,
         sha: leaf.digest,
       }));
-      // The page function is turned around: first all but the page, then the page.
-      const first = nodes.length > pageSize ? nodes.length - pageSize : nodes.length;
-      pages.push(...[nodes.slice(0, first), nodes.slice(first)].filter((page) => page.length > 0));
+      pages.push(...pagesOf(nodes));
     }
     const lacking = this.#clientSlots.filter(({ slot }) => !own.some((held) => held.slot === slot));
     const absent = lacking.map(({ slot }) => ({ slotIndex: slot, exists: false, entity: '', sha: '' }));
