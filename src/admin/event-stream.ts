@@ -1,6 +1,7 @@
 /**
- * Live progress as server-sent events: each `run` event is the run as it is at that moment, so that a reader that
- * connects anew has missed nothing it needs; `end` follows the last one of a single run.
+ * Live progress as server-sent events: each `run` event is the run as it is at that moment, its id the time; `end`
+ * follows the last one of a single run. A reader that connects anew and says which event it had last is first told of
+ * every run that has moved on since, so that it misses nothing it needs.
  */
 import type { ServerResponse } from 'node:http';
 import { CodedError } from '../lib/coded-error.ts';
@@ -13,17 +14,28 @@ const streamsMax = 100;
 /** Bytes that wait for a slow reader; beyond it events are left out, the next one tells where things stand. */
 const waitingBytesMax = 1024 * 1024;
 
+/** Runs that a reader who comes back is told of at most: the newest. */
+const missedRunsMax = 1_000;
+
 /** A comment goes this often, so that what lies between does not take the silence for an end. */
 const heartbeatMs = 15_000;
+
+/** What a reader follows. */
+export interface Followed {
+  /** One run; null for all. */
+  readonly id: string | null;
+  /** Of the last event it had before it connects anew: the time, in milliseconds since 1970; null where it is new. */
+  readonly lastEventId: number | null;
+}
 
 export class EventStreams {
   readonly #open = new Set<ServerResponse>();
 
-  /** Takes over a response and writes the runs that move on, `id` null for all, until the reader goes. Throws `busy`, `not-found`. */
-  follow(operations: Operations, id: string | null, response: ServerResponse): void {
+  /** Takes over a response and writes the runs that move on until the reader goes. Throws `busy`, `not-found`. */
+  follow(operations: Operations, { id, lastEventId }: Followed, response: ServerResponse): void {
     if (this.#open.size >= streamsMax)
       throw new CodedError('busy', `${streamsMax} event streams are open already`);
-    const first = id === null ? null : operations.run(id);
+    const first = id === null ? missedRuns(operations, lastEventId) : [operations.run(id)];
     response.writeHead(200, {
       'content-type': 'text/event-stream',
       'cache-control': 'no-store',
@@ -33,12 +45,10 @@ export class EventStreams {
     });
     response.write(': runs follow as they move on\n\n');
     this.#open.add(response);
-    let number = 0;
     const tell = (run: RunResource): void => {
       const last = id !== null && run.state === 'ended';
       if (response.writableLength < waitingBytesMax || last) {
-        number += 1;
-        response.write(`id: ${number}\nevent: run\ndata: ${JSON.stringify(run)}\n\n`);
+        response.write(`id: ${Date.now()}\nevent: run\ndata: ${JSON.stringify(run)}\n\n`);
       }
       if (last) response.end('event: end\ndata: {}\n\n');
     };
@@ -50,11 +60,24 @@ export class EventStreams {
       stop();
       this.#open.delete(response);
     });
-    if (first !== null) tell(first);
+    for (const run of first) tell(run);
   }
 
   /** Ends all of them. */
   close(): void {
     for (const response of this.#open) response.end();
   }
+}
+
+/** Runs that have begun, moved on or ended since, oldest first. */
+function missedRuns(operations: Operations, sinceMs: number | null): RunResource[] {
+  if (sinceMs === null) return [];
+  return operations
+    .runs({ limit: missedRunsMax })
+    .filter(
+      ({ state, createdAt, startedAt, endedAt }) =>
+        state === 'running' ||
+        [createdAt, startedAt, endedAt].some((time) => Date.parse(time ?? '') >= sinceMs),
+    )
+    .reverse();
 }

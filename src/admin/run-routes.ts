@@ -6,6 +6,15 @@ import type { Operations } from './operations.ts';
 import { page, runPath } from './request-parts.ts';
 import { changeResource, groupName, runKinds, runResource, runStates, shardNumber } from './resources.ts';
 
+const eventHeaders = z.looseObject({
+  'last-event-id': z.coerce
+    .number()
+    .int()
+    .min(0)
+    .optional()
+    .describe('Of the last event before a break: what has moved on since is told first.'),
+});
+
 export function addRuns(app: App, operations: Operations, streams: EventStreams): void {
   app.get(
     '/v1/runs',
@@ -79,15 +88,16 @@ export function addRuns(app: App, operations: Operations, streams: EventStreams)
     '/v1/runs/:id/events',
     { schema: { summary: 'Live progress of a run (server-sent events)', params: runPath } },
     ({ params }, reply) => {
-      streams.follow(operations, params.id, reply.raw);
+      streams.follow(operations, { id: params.id, lastEventId: null }, reply.raw);
       reply.hijack();
     },
   );
   app.get(
     '/v1/events',
-    { schema: { summary: 'Live progress of all runs (server-sent events)' } },
-    (_, reply) => {
-      streams.follow(operations, null, reply.raw);
+    { schema: { summary: 'Live progress of all runs (server-sent events)', headers: eventHeaders } },
+    ({ headers }, reply) => {
+      const lastEventId = headers['last-event-id'] ?? null;
+      streams.follow(operations, { id: null, lastEventId }, reply.raw);
       reply.hijack();
     },
   );

@@ -3,7 +3,7 @@
  * may call, the form of errors and the description of itself; what is asked is done by the service behind it.
  */
 import type { AddressInfo } from 'node:net';
-import type { TLSSocket } from 'node:tls';
+import type { Server as TlsServer, TLSSocket } from 'node:tls';
 import swagger from '@fastify/swagger';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import {
@@ -16,7 +16,7 @@ import {
 import { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
 import { Unauthenticated } from '../peer/wire-error.ts';
-import { certificateNames, type TlsFiles } from '../peer/tls.ts';
+import { certificateNames, followCertificates, type TlsFiles } from '../peer/tls.ts';
 import { type App, createApp } from './app.ts';
 import { type Access, type Caller, checkEndpoint, checkRole, type Role } from './access.ts';
 import { EventStreams } from './event-stream.ts';
@@ -64,12 +64,15 @@ export class AdminServer implements AsyncDisposable {
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
-    const mutual = options.tls?.paths.caPath !== undefined;
-    const https =
-      options.tls === null
-        ? null
-        : { ...options.tls.load(), requestCert: mutual, rejectUnauthenticated: mutual };
-    this.#app = createApp(https);
+    const { tls } = options;
+    if (tls === null) {
+      this.#app = createApp(null);
+      return;
+    }
+    const mutual = tls.paths.caPath !== undefined;
+    const first = tls.load();
+    this.#app = createApp({ ...first, requestCert: mutual, rejectUnauthorized: mutual });
+    followCertificates(this.#app.server as unknown as TlsServer, tls, first);
   }
 
   /** Begins to listen and tells where. Throws `bad-settings` for what is not safe, `io`. */

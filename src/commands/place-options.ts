@@ -1,6 +1,5 @@
 /** Options that verbs over places share, and opening and closing the places they name. */
-import { CodedError } from '../lib/coded-error.ts';
-import { TlsFiles } from '../peer/tls.ts';
+import type { CodedError } from '../lib/coded-error.ts';
 import { shardsMax } from '../property/group-settings.ts';
 import { Checkpointer } from '../property-index/checkpointer.ts';
 import type { Member } from '../round/member.ts';
@@ -9,35 +8,19 @@ import { TreeBuilder } from '../tree/tree-builder.ts';
 import { type Command, type CommandContext, wholeNumber } from './command.ts';
 import { addNodeOptions, AddressOpener, type NodeOptions } from './node-options.ts';
 import { checkDistinct, openPlace } from './places.ts';
+import { addTlsOptions, tlsOf, type TlsOptions } from './tls-options.ts';
 
-export interface PlaceOptions extends NodeOptions {
+export interface PlaceOptions extends NodeOptions, TlsOptions {
   readonly shard?: number;
-  readonly tlsCa?: string;
-  readonly tlsCert?: string;
-  readonly tlsKey?: string;
 }
 
 /** Adds `--group`, `--shard`, what BanyanDB nodes need and what peers with TLS need. */
 export function addPlaceOptions(command: Command): Command {
-  return addNodeOptions(command)
-    .option('--group <group>', 'only this group')
-    .option('--shard <number>', 'only this shard', wholeNumber(0, shardsMax - 1))
-    .option('--tls-ca <file>', 'reach HOST:PORT by TLS; this signs their certificates')
-    .option('--tls-cert <file>', 'certificate to show to peers (mTLS)')
-    .option('--tls-key <file>', 'its key');
-}
-
-/** TLS towards peers as the options have it; undefined for none. */
-export function tlsOf({ tlsCa, tlsCert, tlsKey }: PlaceOptions): TlsFiles | undefined {
-  if (tlsCa === undefined && tlsCert === undefined && tlsKey === undefined) return undefined;
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
-    throw new CodedError('bad-argument', '--tls-cert and --tls-key go together', { field: 'tls-cert' });
-  }
-  return new TlsFiles({
-    ...(tlsCa !== undefined && { caPath: tlsCa }),
-    ...(tlsCert !== undefined && { certPath: tlsCert }),
-    ...(tlsKey !== undefined && { keyPath: tlsKey }),
-  });
+  return addTlsOptions(
+    addNodeOptions(command)
+      .option('--group <group>', 'only this group')
+      .option('--shard <number>', 'only this shard', wholeNumber(0, shardsMax - 1)),
+  );
 }
 
 /** Runs `work` over the named places, which must differ, and closes them; damaged trees found on the way are told on stderr. */

@@ -15,7 +15,7 @@ import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
 import type { RequestHandler } from './route-calls.ts';
-import { certificateNames, type TlsFiles, type TlsMaterial } from './tls.ts';
+import { certificateNames, followCertificates, type TlsFiles, type TlsMaterial } from './tls.ts';
 import {
   callsPerSessionMax,
   sessionMemoryMb,
@@ -114,14 +114,7 @@ export class GrpcListener implements AsyncDisposable {
       rejectUnauthorized: mutual,
       minVersion: 'TLSv1.2',
     });
-    let used = first;
-    // Before the handshake of a new connection: it already shows a certificate that changed.
-    server.prependListener('connection', () => {
-      const material = tls.load();
-      if (material === used) return;
-      used = material;
-      server.setSecureContext(material);
-    });
+    followCertificates(server, tls, first);
     server.on('tlsClientError', (_error, socket) => socket.destroy());
     this.#prepare(server);
     return server;

@@ -5,7 +5,7 @@
  */
 import { isErrno } from '../lib/errno.ts';
 import { readFileSync, statSync } from 'node:fs';
-import { createSecureContext, type PeerCertificate } from 'node:tls';
+import { createSecureContext, type PeerCertificate, type Server as TlsServer } from 'node:tls';
 import { CodedError } from '../lib/coded-error.ts';
 
 export interface TlsPaths {
@@ -103,6 +103,18 @@ export class TlsFiles {
     }
     return material;
   }
+}
+
+/** Has a server show, from its next connection on, certificates that changed; `first` are those it began with. */
+export function followCertificates(server: TlsServer, tls: TlsFiles, first: TlsMaterial): void {
+  let used = first;
+  // Before the handshake of a new connection: it already shows a certificate that changed.
+  server.prependListener('connection', () => {
+    const material = tls.load();
+    if (material === used) return;
+    used = material;
+    server.setSecureContext(material);
+  });
 }
 
 function fromFile<T>(path: string, work: () => T): T {
