@@ -48,7 +48,7 @@ async function runDelete(
 
 function readVersion(identity: ShardIdentity, entity: Entity): StoredVersion | null {
   using reader = openReader(identity);
-  return reader?.get(entityKey(entity)) ?? null;
+  return reader?.look(entityKey(entity)) ?? null;
 }
 
 function absent(root: string, entity: string): CodedError {

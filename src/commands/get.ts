@@ -31,7 +31,7 @@ async function runGet(
   await checkDataRoot(root);
   const identity = await shardOfEntity(root, entity);
   using reader = identity === null ? null : openReader(identity);
-  const found = reader?.get(entityKey(entity)) ?? null;
+  const found = reader?.look(entityKey(entity)) ?? null;
   if (found === null || (found.deleteTime !== 0n && options.deleted !== true)) {
     await out.result({ property: null, revision: null, deleteTime: null, digest: null }, null);
     if (!out.json)

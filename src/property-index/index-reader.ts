@@ -6,7 +6,8 @@ import { CodedError } from '../lib/coded-error.ts';
 import { namePrefix, namePrefixEnd } from '../property/entity.ts';
 import type { Watermark } from '../property/watermark.ts';
 import type { Spelling } from '../property/source-json.ts';
-import { type StoredVersion, unpackVersion } from '../property/version.ts';
+import type { StoredVersion } from '../property/version.ts';
+import { checkAscending, checkValue, damagedValue, storedVersion } from './check-value.ts';
 import { type Database, guardDatabase, prepare, type Statement } from './database.ts';
 import { buildQuery, type PropertyQuery } from './query.ts';
 import { openIndex, type ShardIdentity } from './schema.ts';
@@ -21,7 +22,8 @@ export interface IndexTotals {
 interface StoredRow {
   readonly entity_key: Buffer;
   readonly version: Buffer;
-  readonly text: string;
+  /** Null where the leaf's value is gone. */
+  readonly text: string | null;
 }
 
 interface TotalsRow {
@@ -51,15 +53,22 @@ export class IndexReader {
     this.spelling = spelling;
     this.#get = prepare<StoredRow>(
       database,
-      'SELECT entity_key, version, text FROM leaf JOIN source USING (source_id) WHERE entity_key = ?',
+      'SELECT entity_key, version, text FROM leaf LEFT JOIN source USING (source_id) WHERE entity_key = ?',
     );
     this.#totals = prepareTotals(database);
   }
 
-  /** The newest version of an entity, tombstones included; null where it is absent. */
+  /** The newest version of an entity, tombstones included; null where it is absent. Its value is as it was found. */
   get(key: Buffer): StoredVersion | null {
     const row = guardDatabase(this.path, () => this.#get.get(key));
-    return row === undefined ? null : stored(row);
+    return row === undefined ? null : stored(row, this.path);
+  }
+
+  /** As {@link get}, for who shows the value. Throws `damaged-database` where it is not the one its digest is of. */
+  look(key: Buffer): StoredVersion | null {
+    const version = this.get(key);
+    if (version !== null) checkValue(version, this.path);
+    return version;
   }
 
   /** Counts and watermark as of the last committed write. */
@@ -67,12 +76,15 @@ export class IndexReader {
     return guardDatabase(this.path, () => readTotals(this.#totals, this.path));
   }
 
-  /** Properties that match, in the asked order, a page at a time. Throws `bad-argument`. */
+  /** Properties that match, in the asked order, a page at a time. Throws `bad-argument`, `damaged-database`. */
   query(query: PropertyQuery): StoredVersion[] {
     const { sql, parameters } = buildQuery(query);
-    return guardDatabase(this.path, () =>
-      (this.#database.prepare(sql).all(...parameters) as StoredRow[]).map(stored),
-    );
+    const rows = guardDatabase(this.path, () =>
+      this.#database.prepare(sql).all(...parameters),
+    ) as StoredRow[];
+    const versions = rows.map((row) => stored(row, this.path));
+    for (const version of versions) checkValue(version, this.path);
+    return versions;
   }
 
   /** How many properties match, disregarding the page. */
@@ -96,15 +108,18 @@ export class IndexReader {
     const page = prepare<StoredRow>(
       this.#database,
       `
-      SELECT entity_key, version, text FROM leaf JOIN source USING (source_id)
+      SELECT entity_key, version, text FROM leaf LEFT JOIN source USING (source_id)
       WHERE entity_key > ? AND entity_key < ? ORDER BY entity_key LIMIT ?
     `,
     );
     const end = name === null ? afterAllKeys : namePrefixEnd(name);
     for (let after = name === null ? Buffer.alloc(0) : namePrefix(name); ; ) {
-      const found = guardDatabase(this.path, () => page.all(after, end, rows).map(stored));
+      const found = guardDatabase(this.path, () =>
+        page.all(after, end, rows).map((row) => stored(row, this.path)),
+      );
       const last = found.at(-1);
       if (last === undefined) return;
+      checkAscending(after, last.key, this.path);
       yield found;
       after = last.key;
     }
@@ -144,6 +159,8 @@ export function readTotals(statement: Statement<TotalsRow>, path: string): Index
   };
 }
 
-function stored(row: StoredRow): StoredVersion {
-  return { key: row.entity_key, ...unpackVersion(row.version), source: row.text };
+function stored({ entity_key: key, version, text }: StoredRow, path: string): StoredVersion {
+  // Never taken for absent: a repair would then bring back an older one.
+  if (text === null) throw damagedValue(key, path, 'is gone');
+  return { key, ...storedVersion(version, path), source: text };
 }

@@ -15,6 +15,7 @@ import type { Property } from '../property/property.ts';
 import { type LoadRecord, stampRecord } from '../property/record.ts';
 import { parseSource, spellProperty, unlikeDecidedIn } from '../property/source-json.ts';
 import { digestBytes, type StoredVersion, unpackVersion, type Version } from '../property/version.ts';
+import { checkValue, damagedValue, storedVersion } from './check-value.ts';
 import { type Database, prepare, type Statement, writeTransaction } from './database.ts';
 import { deleteEdit, type Edit, type EditedVersion, type EditOutcome, type EditResult } from './edit.ts';
 import { type PreparedVersion, type PrepareTarget, prepareProperty } from './prepare-version.ts';
@@ -160,11 +161,11 @@ export class IndexWriter {
 
   #editOne({ entity, decide }: Edit, totals: Totals): EditResult {
     const found = this.#find.get(entityKey(entity));
-    const before = found === undefined ? null : unpackVersion(found.version);
+    const before = found === undefined ? null : storedVersion(found.version, this.path);
     const current =
       found === undefined || before === null
         ? null
-        : { property: this.#property(found), deleteTime: before.deleteTime };
+        : { property: this.#property(entityKey(entity), found), deleteTime: before.deleteTime };
     const decided = this.#decide(() => decide(current, (seen) => this.#nextRevision(totals, seen)));
     if (decided === null) return { before, written: null };
     if (decided instanceof CodedError) return { error: decided };
@@ -194,9 +195,11 @@ export class IndexWriter {
     } else {
       // An older or equal version is kept out, whoever speaks first.
       if (this.#compareToStored(prepared, found) <= 0) return 'kept';
-      const wasLive = unpackVersion(found.version).deleteTime === 0n;
+      const wasLive = storedVersion(found.version, this.path).deleteTime === 0n;
       if (wasLive && mayReplaceLive?.() === false) return 'withheld';
-      this.#updateSource.run(prepared.source, found.source_id);
+      // A value that went nowhere would be acknowledged, and lost.
+      if (this.#updateSource.run(prepared.source, found.source_id).changes !== 1)
+        throw damagedValue(prepared.key, this.path, 'is gone');
       crashPoint('index:source-over');
       this.#updateLeaf.run(prepared.version, prepared.key);
       totals.live += Number(prepared.live) - Number(wasLive);
@@ -209,13 +212,13 @@ export class IndexWriter {
 
   // The packed bytes order as versions do. Only a tie with what came in another spelling has to be decided in that
   // one: who sent it decides so too, and both must choose the same.
-  #compareToStored({ version, tieDigest }: PreparedVersion, found: FoundRow): number {
+  #compareToStored({ key, version, tieDigest }: PreparedVersion, found: FoundRow): number {
     const order = compareBytes(version, found.version);
-    const { deleteTime } = unpackVersion(found.version);
+    const { deleteTime } = storedVersion(found.version, this.path);
     const timeBytes = version.length - digestBytes;
     if (order === 0 || tieDigest === null || version.compare(found.version, 0, timeBytes, 0, timeBytes) !== 0)
       return order;
-    const spelled = spellProperty(this.#property(found), unlikeDecidedIn);
+    const spelled = spellProperty(this.#property(key, found), unlikeDecidedIn);
     return compareBytes(tieDigest, sourceDigest(spelled, deleteTime));
   }
 
@@ -252,15 +255,18 @@ export class IndexWriter {
   }
 
   #createRevision(record: LoadRecord): bigint | null {
-    const found = this.#find.get(entityKey(record.property));
-    if (found === undefined || unpackVersion(found.version).deleteTime !== 0n) return null;
-    return this.#property(found).createRevision;
+    const key = entityKey(record.property);
+    const found = this.#find.get(key);
+    if (found === undefined || storedVersion(found.version, this.path).deleteTime !== 0n) return null;
+    return this.#property(key, found).createRevision;
   }
 
-  #property({ source_id }: FoundRow): Property {
-    const source = this.#readSource.get(source_id);
-    if (source === undefined) throw this.#damaged('a property has no source');
-    return parseSource(source.text);
+  // What a write is made of must be what was stored: damage is not written on.
+  #property(key: Buffer, { version, source_id }: FoundRow): Property {
+    const source = this.#readSource.get(source_id)?.text;
+    if (source === undefined) throw damagedValue(key, this.path, 'is gone');
+    checkValue({ key, source, ...storedVersion(version, this.path) }, this.path);
+    return parseSource(source);
   }
 
   #damaged(why: string): CodedError {

@@ -4,6 +4,7 @@
  */
 import { assert } from '../lib/assert.ts';
 import type { Spelling } from '../property/source-json.ts';
+import { checkAscending, damagedValue } from './check-value.ts';
 import { type Database, guardDatabase, prepare, type Statement } from './database.ts';
 import { type IndexTotals, prepareTotals, readTotals } from './index-reader.ts';
 import { openIndex, type ShardIdentity } from './schema.ts';
@@ -37,7 +38,7 @@ export class Snapshot {
   readonly shards: number;
   readonly totals: IndexTotals;
   readonly #page: Statement<PackedRow>;
-  readonly #sourcePage: Statement<SourceRow>;
+  readonly #sourcePage: Statement<Omit<SourceRow, 'text'> & { readonly text: string | null }>;
 
   /** Opens the index of a shard and pins it as it is now; errors as `openIndex`. */
   constructor(identity: ShardIdentity) {
@@ -61,10 +62,10 @@ export class Snapshot {
         FROM (SELECT placement, entity_key, version FROM leaf WHERE entity_key > ? ORDER BY entity_key LIMIT ${pageRows})
       `,
       );
-      this.#sourcePage = prepare<SourceRow>(
+      this.#sourcePage = prepare(
         database,
         `
-        SELECT placement, entity_key, version, text FROM leaf JOIN source USING (source_id)
+        SELECT placement, entity_key, version, text FROM leaf LEFT JOIN source USING (source_id)
         WHERE entity_key > ? ORDER BY entity_key LIMIT ${sourcePageRows}
       `,
       );
@@ -84,6 +85,7 @@ export class Snapshot {
       const row = guardDatabase(this.path, () => this.#page.get(after));
       assert(row !== undefined, 'an aggregate has a row');
       if (row.packed === null || row.last === null) return;
+      checkAscending(after, row.last, this.path);
       yield row.packed;
       after = row.last;
     }
@@ -95,7 +97,11 @@ export class Snapshot {
       const rows = guardDatabase(this.path, () => this.#sourcePage.all(after));
       const last = rows.at(-1);
       if (last === undefined) return;
-      yield rows;
+      checkAscending(after, last.entity_key, this.path);
+      yield rows.map(({ text, ...row }) => {
+        if (text === null) throw damagedValue(row.entity_key, this.path, 'is gone');
+        return { ...row, text };
+      });
       after = last.entity_key;
     }
   }

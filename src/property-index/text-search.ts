@@ -9,6 +9,7 @@ import { throwIfAborted, yieldToEventLoop } from '../lib/event-loop.ts';
 import type { Property } from '../property/property.ts';
 import { parseSource } from '../property/source-json.ts';
 import type { StoredVersion } from '../property/version.ts';
+import { checkValue } from './check-value.ts';
 import type { IndexReader } from './index-reader.ts';
 import { matchesWord, type Word, wordsOf } from './search-words.ts';
 
@@ -60,7 +61,7 @@ export function parseTextQuery(text: string): TextQuery {
   return { words };
 }
 
-/** Live properties in which every word is found, in key order; whoever has enough stops reading. */
+/** Live properties in which every word is found, in key order; whoever has enough stops reading. Throws `damaged-database`. */
 export async function* searchText(
   reader: IndexReader,
   group: string,
@@ -76,16 +77,32 @@ export async function* searchText(
   let searched = 0;
   for (const page of reader.livePages(pageRows)) {
     for (const version of page) {
-      partition.add(version, searchableTexts(parseSource(version.source), group));
+      partition.add(version, searchableTexts(parse(version, reader.path), group));
       if (!partition.full) continue;
-      yield* partition.search(query);
+      yield* checked(partition.search(query), reader.path);
       searched += partition.rows;
       partition = new Partition();
       onProgress?.(searched);
       await yieldToEventLoop(signal);
     }
   }
-  yield* partition.search(query);
+  yield* checked(partition.search(query), reader.path);
+}
+
+function parse(version: StoredVersion, path: string): Property {
+  try {
+    return parseSource(version.source);
+  } catch (error) {
+    checkValue(version, path);
+    throw error;
+  }
+}
+
+function* checked(found: Iterable<StoredVersion>, path: string): Generator<StoredVersion> {
+  for (const version of found) {
+    checkValue(version, path);
+    yield version;
+  }
 }
 
 interface PartitionRow {

@@ -33,7 +33,7 @@ export class PropertyReads {
       });
     }
     using reader = openReader({ root: this.#root, group, shard });
-    const found = reader?.get(entityKey(entity)) ?? null;
+    const found = reader?.look(entityKey(entity)) ?? null;
     return found === null || (found.deleteTime !== 0n && !deleted) ? null : propertyJson(found);
   }
 

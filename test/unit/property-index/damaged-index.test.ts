@@ -9,6 +9,7 @@ import { databasePath } from '../../../src/property-index/data-root.ts';
 import { IndexReader } from '../../../src/property-index/index-reader.ts';
 import { IndexWriter } from '../../../src/property-index/index-writer.ts';
 import { createIndex } from '../../../src/property-index/schema.ts';
+import { parseTextQuery, searchText } from '../../../src/property-index/text-search.ts';
 import { Snapshot } from '../../../src/property-index/snapshot.ts';
 import { ShardFixture } from '../../support/shard-fixture.ts';
 import { makeVersion } from '../../support/versions.ts';
@@ -137,6 +138,57 @@ describe('a database', () => {
     expect(reader.totals()).toMatchObject({ leaves: 0, live: 0, watermark: { sequence: 0n } });
     const names = await readdir(dirname(databasePath(identity.root, 'many', 0)));
     expect(names.filter((name) => name.includes('.tmp'))).toEqual([]);
+  });
+});
+
+describe('a value', () => {
+  const key = makeVersion({ id: '7', revision: 1n }).key;
+
+  function damageWith(sql: string): void {
+    const database = new SqliteDatabase(path);
+    database.exec(sql);
+    database.close();
+  }
+  const damaged = expect.objectContaining({
+    code: 'damaged-database',
+    message: expect.stringContaining(path),
+  });
+
+  test('that is gone is no absent property, and nothing is written over it', async () => {
+    damageWith('DELETE FROM source');
+    fixture.read((reader) => {
+      expect(() => reader.get(key)).toThrow(damaged);
+      expect(() => reader.look(key)).toThrow(damaged);
+      expect(() => [...reader.allPages(10)]).toThrow(damaged);
+    });
+    using snapshot = new Snapshot(fixture.identity);
+    expect(() => [...snapshot.sourceRows()]).toThrow(damaged);
+    const before = fixture.totals();
+    await expect(fixture.apply([makeVersion({ id: '7', revision: 2n })])).rejects.toThrow(damaged);
+    using writer = fixture.writer();
+    await expect(writer.delete({ group: 'g', name: 'n', id: '7' })).rejects.toThrow(damaged);
+    expect(fixture.totals()).toEqual(before);
+  });
+
+  test.each([
+    ['of other content', `UPDATE source SET text = replace(text, '"v"', '"w"')`],
+    ['of another entity', `UPDATE source SET text = (SELECT text FROM source WHERE text LIKE '%"id":"8"%')`],
+    ['that is no JSON', "UPDATE source SET text = '{'"],
+  ])('%s is shown to nobody', async (_, sql) => {
+    damageWith(sql);
+    using reader = new IndexReader(fixture.identity);
+    expect(() => reader.look(key)).toThrow(damaged);
+    expect(() => reader.query({})).toThrow(damaged);
+    const search = async (): Promise<void> => {
+      for await (const found of searchText(reader, 'g', parseTextQuery('n 8')))
+        expect(found.key).not.toEqual(key);
+    };
+    await expect(search()).rejects.toThrow(damaged);
+  });
+
+  test('whose version has another size is damaged', () => {
+    damageWith("UPDATE leaf SET version = x'00'");
+    expect(() => fixture.read((reader) => reader.get(key))).toThrow(damaged);
   });
 });
 
