@@ -86,6 +86,7 @@ export class History implements Disposable {
           const message = `history ${path} has schema version ${version}; this program knows ${schemaVersion}`;
           throw new CodedError('newer-format', message, { path, value: version });
         }
+        checkWhole(database, path, version);
         if (version === 0) database.transaction(() => database.exec(tables))();
       });
       return new History(path, database, onProblem);
@@ -102,8 +103,7 @@ export class History implements Disposable {
       code: 'cancelled',
       message: 'the process ended before it did; running it again continues it',
     };
-    for (const { resource } of rows) {
-      const run = JSON.parse(resource) as RunResource;
+    for (const run of rows.flatMap(({ resource }) => this.#parse<RunResource>(resource))) {
       const endedAt = new Date(nowMs).toISOString();
       this.save({
         ...run,
@@ -133,7 +133,7 @@ export class History implements Disposable {
 
   run(id: string): RunResource | null {
     const [row] = this.#all<{ resource: string }>('SELECT resource FROM run WHERE id = ?', [id]);
-    return row === undefined ? null : (JSON.parse(row.resource) as RunResource);
+    return row === undefined ? null : (this.#parse<RunResource>(row.resource)[0] ?? null);
   }
 
   /** Newest first. */
@@ -151,7 +151,7 @@ export class History implements Disposable {
       `SELECT resource FROM run ${where} ORDER BY id DESC LIMIT ?`,
       [...given.map(([, value]) => value), limit],
     );
-    return rows.map(({ resource }) => JSON.parse(resource) as RunResource);
+    return rows.flatMap(({ resource }) => this.#parse<RunResource>(resource));
   }
 
   addChanges(runId: string, first: number, changes: readonly ChangeResource[]): void {
@@ -175,7 +175,7 @@ export class History implements Disposable {
       'SELECT resource FROM change WHERE run_id = ? AND number > ? ORDER BY number LIMIT ?',
       [runId, after, limit],
     );
-    return rows.map(({ resource }) => changeResource.parse(JSON.parse(resource)));
+    return rows.flatMap(({ resource }) => this.#parse(resource, changeResource));
   }
 
   visits(): VisitRecord[] {
@@ -238,6 +238,17 @@ export class History implements Disposable {
     return { runs: row?.runs ?? 0, bytes: statSync(this.path).size };
   }
 
+  /** A resource as it was kept; none, and told, where it cannot be read. */
+  #parse<Resource>(text: string, schema?: { parse(value: unknown): Resource }): Resource[] {
+    try {
+      const value = JSON.parse(text) as Resource;
+      return [schema?.parse(value) ?? value];
+    } catch (error) {
+      this.#onProblem(this.path, damagedHistory(this.path, 'an entry is unreadable', error));
+      return [];
+    }
+  }
+
   #all<Row>(sql: string, parameters: readonly unknown[] = []): Row[] {
     return guardDatabase(this.path, () => prepare<Row>(this.#database, sql).all(...parameters));
   }
@@ -260,4 +271,16 @@ export class History implements Disposable {
   [Symbol.dispose](): void {
     this.#database.close();
   }
+}
+
+/** Throws `damaged-database` for what is broken, or another program's; what is wrong would else show later, in a run. */
+function checkWhole(database: Database, path: string, version: number): void {
+  const check = database.pragma('quick_check(1)', { simple: true });
+  if (check !== 'ok') throw damagedHistory(path, String(check));
+  const tableCount = database.prepare('SELECT count(*) FROM sqlite_schema').pluck().get();
+  if (version === 0 && tableCount !== 0) throw damagedHistory(path, 'it is no history');
+}
+
+function damagedHistory(path: string, why: string, cause?: unknown): CodedError {
+  return new CodedError('damaged-database', `history ${path} is damaged: ${why}`, { path }, { cause });
 }
