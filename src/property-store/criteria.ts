@@ -40,10 +40,10 @@ export function checkCondition({ operator, value, tag }: Condition, field: strin
       reason,
     });
   if (tag === '') throw wrong('name', 'is required: the key of a tag');
-  if (operator === 'MATCH')
-    throw wrong('op', 'BINARY_OP_MATCH needs analyzed text; tags of properties are not');
   const isArray = value.kind === 'strArray' || value.kind === 'intArray';
-  if (operator === 'IN' || operator === 'NOT_IN') {
+  if (operator === 'MATCH') {
+    if (value.kind !== 'str') throw wrong('value', 'BINARY_OP_MATCH takes a text');
+  } else if (operator === 'IN' || operator === 'NOT_IN') {
     if (!isArray) throw wrong('value', `BINARY_OP_${operator} takes an array of texts or integers`);
   } else if (operator === 'HAVING' || operator === 'NOT_HAVING') {
     if (!isArray && value.kind !== 'str' && value.kind !== 'int')
@@ -65,6 +65,8 @@ function holds({ operator, value }: Condition, found: TagValue | null): boolean 
   const order = found === null || found.kind !== value.kind ? null : compareValues(found, value);
   switch (operator) {
     case 'EQ':
+    // Tags of properties are not analyzed: what matches is the whole text.
+    case 'MATCH':
       return order === 0;
     case 'NE':
       return order !== 0;
@@ -84,8 +86,6 @@ function holds({ operator, value }: Condition, found: TagValue | null): boolean 
       return isAmong(found, value);
     case 'NOT_IN':
       return !isAmong(found, value);
-    case 'MATCH':
-      return false;
   }
 }
 

@@ -57,10 +57,15 @@ function readCriteria({ exp }: WireCriteria, field: string, depth: number): Crit
   if (depth > criteriaDepthMax) throw wrong(field, `is nested deeper than ${criteriaDepthMax}`);
   if (exp.case === 'condition') {
     const at = `${field}.condition`;
-    const { name: tag, op, value } = exp.value;
+    const { name: tag, op, value, matchOption } = exp.value;
     const operator = operatorNames.get(op);
     if (operator === undefined) throw wrong(`${at}.op`, `is no operator: ${op}`);
     if (value === undefined) throw wrong(`${at}.value`, 'is required');
+    if (matchOption !== undefined && matchOption.analyzer !== '')
+      throw wrong(
+        `${at}.match_option.analyzer`,
+        'is not offered: tags of properties are matched as they are',
+      );
     const condition = { tag, operator, value: fromWireValue(value) };
     checkCondition(condition, at);
     return condition;

@@ -138,10 +138,11 @@ describe.each(['http', 'grpc'] as const)('over %s', (kind) => {
     await wrong(door.query({ groups: [] }), 'bad-argument', 'groups');
     await wrong(door.query({ groups: ['none'] }), 'not-found', 'groups');
     const condition = { name: 'x', op: 'BINARY_OP_MATCH', value: { str: { value: 'y' } } };
+    const matchOption = { analyzer: 'simple' };
     await wrong(
-      door.query({ groups: ['app'], criteria: { condition } }),
+      door.query({ groups: ['app'], criteria: { condition: { ...condition, matchOption } } }),
       'bad-argument',
-      'criteria.condition.op',
+      'criteria.condition.match_option.analyzer',
     );
     const left = { condition: { ...condition, op: 'BINARY_OP_EQ' } };
     await wrong(

@@ -120,8 +120,8 @@ export const bugsOfRepair: readonly Bug[] = [
     'a round over some copies says converged',
     'round/run-round.ts',
     [
-      "return { place, outcome: 'inconclusive', lost: true, changed, reason: gone.error.message };",
-      "return { place, outcome: 'converged', lost: true, changed, reason: gone.error.message };",
+      "return { place, outcome: 'inconclusive', lost: true, changed, awaitsBuild, reason: gone.error.message };",
+      "return { place, outcome: 'converged', lost: true, changed, awaitsBuild, reason: gone.error.message };",
     ],
     [simulator],
   ),

@@ -73,7 +73,7 @@ export const bugsOfVersions: readonly Bug[] = [
   bug(
     'a write is stamped by a clock that is behind',
     writerFile,
-    ['if (now > totals.revisionMax) return now;', 'if (now > 0n) return now;'],
+    ['if (now > greatest) return now;', 'if (now > 0n) return now;'],
     [index],
   ),
   bug(

@@ -30,6 +30,8 @@ describe('conditions', () => {
     ['s', 'EQ', str('m'), true],
     ['s', 'EQ', str('M'), false],
     ['s', 'NE', str('M'), true],
+    ['s', 'MATCH', str('m'), true],
+    ['s', 'MATCH', str('M'), false],
     ['absent', 'NE', str('m'), true],
     ['absent', 'EQ', str(''), false],
     ['u', 'EQ', str(''), false],
@@ -67,7 +69,7 @@ describe('conditions', () => {
 
   test.each<[string, Operator, TagValue, string]>([
     ['', 'EQ', str('m'), 'name'],
-    ['s', 'MATCH', str('m'), 'op'],
+    ['s', 'MATCH', strs('m'), 'value'],
     ['s', 'EQ', strs('m'), 'value'],
     ['s', 'EQ', { kind: 'null' }, 'value'],
     ['s', 'LT', { kind: 'binaryData', value: Buffer.of(1) }, 'value'],
