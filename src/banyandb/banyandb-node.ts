@@ -16,8 +16,10 @@ export interface BanyandbNodeOptions {
   /** Its gRPC address, HOST:PORT. */
   readonly place: string;
   readonly clock: Clock;
-  /** For both its addresses. */
+  /** For both its addresses, unless {@link repairTls} is given. */
   readonly tls?: TlsFiles | undefined;
+  /** For where it repairs, which a node encrypts by a switch of its own; null for without. */
+  readonly repairTls?: TlsFiles | null | undefined;
   readonly limits?: Partial<NodeLimits> | undefined;
   readonly deadlines?: Partial<NodeDeadlines> | undefined;
   /** How its calls travel; HTTP/2 by default. */
@@ -83,8 +85,9 @@ export class BanyandbNode implements Disposable {
 
   // Errors name the node as the user does, whichever of its addresses they come from.
   #connect(address: string): PeerConnection {
-    const { place, clock, tls, openTransport } = this.#options;
+    const { place, clock, tls: ofNode, repairTls = ofNode, openTransport } = this.#options;
     const { acceptBytesMax } = this.limits;
+    const tls = repairTls ?? undefined;
     const limits = { acceptBytesMax };
     return new PeerConnection({ place, address, clock, limits, openTransport, ...(tls && { tls }) });
   }

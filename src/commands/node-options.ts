@@ -5,7 +5,7 @@ import { defaultPushesPerSecond } from '../banyandb/node-limits.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { PeerClient } from '../peer/peer-client.ts';
-import type { TlsFiles } from '../peer/tls.ts';
+import { TlsFiles } from '../peer/tls.ts';
 import { checkGroupName, shardsMax } from '../property/group-settings.ts';
 import { AddressMember } from '../round/address-member.ts';
 import { BanyandbMember } from '../round/banyandb-member.ts';
@@ -20,6 +20,8 @@ export interface NodeOptions {
   readonly pushRate?: number;
   readonly deleteExpiry?: number;
   readonly bringOld?: boolean;
+  readonly repairTlsCa?: string;
+  readonly repairPlain?: boolean;
 }
 
 const dayMs = 24 * 3_600_000;
@@ -39,7 +41,12 @@ export function addNodeOptions(command: Command): Command {
       'how long the BanyanDB cluster keeps deletes (default 7)',
       wholeNumber(1, 36_500),
     )
-    .option('--bring-old', 'bring live versions older than that to BanyanDB nodes that lack them');
+    .option('--bring-old', 'bring live versions older than that to BanyanDB nodes that lack them')
+    .option(
+      '--repair-tls-ca <file>',
+      'reach where BanyanDB nodes repair by TLS, whatever their gRPC; this signs it',
+    )
+    .option('--repair-plain', 'reach where BanyanDB nodes repair without TLS, whatever their gRPC');
 }
 
 export interface AddressOptions {
@@ -70,12 +77,24 @@ export class AddressOpener {
     const clock = this.#clock;
     const { pushRate, deleteExpiry, bringOld } = this.#options;
     const peer = new PeerMember(new PeerClient({ place, clock, ...(tls && { tls }) }));
-    const node = new BanyandbMember(new BanyandbNode({ place, clock, tls }), {
+    const node = new BanyandbMember(new BanyandbNode({ place, clock, tls, repairTls: this.#repairTls() }), {
       groups: (signal) => this.#groups(signal),
       pushesPerSecond: pushRate,
       deleteExpiryMs: bringOld ? null : deleteExpiry === undefined ? undefined : deleteExpiry * dayMs,
     });
     return new AddressMember(peer, node);
+  }
+
+  /** Nodes encrypt where they repair by a switch of its own, so it may differ; undefined where nothing says so. */
+  #repairTls(): TlsFiles | null | undefined {
+    const { repairTlsCa, repairPlain } = this.#options;
+    if (repairTlsCa !== undefined && repairPlain === true) {
+      throw new CodedError('bad-argument', '--repair-tls-ca and --repair-plain exclude each other', {
+        field: 'repair-plain',
+      });
+    }
+    if (repairPlain === true) return null;
+    return repairTlsCa === undefined ? undefined : new TlsFiles({ caPath: repairTlsCa });
   }
 
   #groups(signal: AbortSignal | undefined): Promise<readonly ClusterGroup[]> {

@@ -1,5 +1,11 @@
 /** Model nodes behind real sockets: one process of BanyanDB is one server here, for its own address and its repair. */
-import { createServer, type Http2Server, type ServerHttp2Session } from 'node:http2';
+import {
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type ServerHttp2Session,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { Code, ConnectError } from '@connectrpc/connect';
 import { connectNodeAdapter } from '@connectrpc/connect-node';
@@ -32,6 +38,8 @@ export interface ServeNodeOptions {
   readonly tamper?: (answers: RepairResponse[], request: RepairRequest | null) => RepairResponse[];
   /** What it says of where it repairs; by default where it listens. */
   readonly repairAddress?: string;
+  /** Encrypts it. */
+  readonly tls?: { readonly cert: string; readonly key: string };
 }
 
 export async function serveNode(node: ModelNode, options: ServeNodeOptions = {}): Promise<ServedNode> {
@@ -56,23 +64,22 @@ export async function serveNode(node: ModelNode, options: ServeNodeOptions = {})
       throw new ConnectError('failed to receive tree summary request', Code.Unknown);
     if (session.ended === 'internal') throw new ConnectError('panic', Code.Internal);
   }
-  const server = createServer(
-    connectNodeAdapter({
-      grpcWeb: false,
-      connect: false,
-      routes: (router) => {
-        router.service(RepairService, { repair });
-        router.service(NodeQueryService, {
-          getCurrentNode: () => ({
-            node: {
-              metadata: { name: node.name },
-              propertyRepairGossipGrpcAddress: options.repairAddress ?? place,
-            },
-          }),
-        });
-      },
-    }),
-  );
+  const adapter = connectNodeAdapter({
+    grpcWeb: false,
+    connect: false,
+    routes: (router) => {
+      router.service(RepairService, { repair });
+      router.service(NodeQueryService, {
+        getCurrentNode: () => ({
+          node: {
+            metadata: { name: node.name },
+            propertyRepairGossipGrpcAddress: options.repairAddress ?? place,
+          },
+        }),
+      });
+    },
+  });
+  const server = options.tls === undefined ? createServer(adapter) : createSecureServer(options.tls, adapter);
   const sessions = sessionsOf(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   place = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -90,7 +97,7 @@ export async function serveNode(node: ModelNode, options: ServeNodeOptions = {})
   };
 }
 
-function sessionsOf(server: Http2Server): Set<ServerHttp2Session> {
+function sessionsOf(server: Http2Server | Http2SecureServer): Set<ServerHttp2Session> {
   const sessions = new Set<ServerHttp2Session>();
   server.on('session', (session) => {
     sessions.add(session);
