@@ -259,11 +259,16 @@ describe('on the way', () => {
     expect(report).toMatchObject({ outcome: 'failed', changed: 0, error: { code: 'generation-gone' } });
   });
 
-  test('progress goes through describing, comparing and carrying out, and ends at its totals', async () => {
+  test('progress goes through describing, comparing, planning and carrying out, and ends at its totals', async () => {
     const steps: RepairProgress[] = [];
     const copies = [copyOf('A', many(500)), copyOf('B', [])];
     const { report } = await repairCopies(copies, { onProgress: (progress) => steps.push(progress) });
-    expect([...new Set(steps.map(({ phase }) => phase))]).toEqual(['describe', 'compare', 'carry out']);
+    expect([...new Set(steps.map(({ phase }) => phase))]).toEqual([
+      'describe',
+      'compare',
+      'plan',
+      'carry out',
+    ]);
     expect(steps.filter(({ phase }) => phase === 'compare').at(-1)).toMatchObject({
       slotsDone: 32,
       slotsTotal: 32,
