@@ -20,7 +20,8 @@ interface AuditOptions extends MemberOptions, DiffOptions {
 interface AuditedPeer {
   readonly place: string;
   readonly name: string | null;
-  readonly kind: Member['kind'];
+  /** Null where it never answered, so that nobody knows. */
+  readonly kind: Member['kind'] | null;
   readonly root: Buffer | null;
   readonly leaves: number | null;
   readonly error: string | null;
@@ -135,7 +136,8 @@ function peerOf(
   return {
     place,
     name,
-    kind,
+    // Whoever listens at an address is taken for a Tallystick until it says what it is.
+    kind: kind === 'tallystick' && name === null ? null : kind,
     root: tree?.root ?? null,
     leaves: tree?.leaves ?? null,
     error: error?.message ?? null,

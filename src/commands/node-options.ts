@@ -9,6 +9,7 @@ import { TlsFiles } from '../peer/tls.ts';
 import { checkGroupName, shardsMax } from '../property/group-settings.ts';
 import { AddressMember } from '../round/address-member.ts';
 import { BanyandbMember } from '../round/banyandb-member.ts';
+import type { Member } from '../round/member.ts';
 import { PeerMember } from '../round/peer-member.ts';
 import { type Command, wholeNumber } from './command.ts';
 
@@ -47,6 +48,18 @@ export function addNodeOptions(command: Command): Command {
       'reach where BanyanDB nodes repair by TLS, whatever their gRPC; this signs it',
     )
     .option('--repair-plain', 'reach where BanyanDB nodes repair without TLS, whatever their gRPC');
+}
+
+/** The limit of pushes that a report tells; null where no member is a BanyanDB node. */
+export function pushRateOf(members: readonly Member[], { pushRate }: NodeOptions): number | null {
+  const toNodes = members.some(({ kind }) => kind === 'banyandb');
+  return toNodes ? (pushRate ?? defaultPushesPerSecond) : null;
+}
+
+/** Says so. */
+export function readableRate(pushRate: number): string {
+  const rate = pushRate === 0 ? 'as fast as they take them' : `at most ${pushRate} a second to each`;
+  return `BanyanDB nodes: versions pushed ${rate} (--push-rate)`;
 }
 
 export interface AddressOptions {

@@ -7,6 +7,7 @@ import type { Member } from '../round/member.ts';
 import { addRepairFlags, changeResult, readableProgress, type RepairFlags } from './changes.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { matchComparable } from './places.ts';
+import { pushRateOf, readableRate } from './node-options.ts';
 import { addPlaceOptions, type PlaceOptions, withPlaces } from './place-options.ts';
 
 interface RepairCommandOptions extends PlaceOptions, RepairFlags {}
@@ -58,7 +59,7 @@ async function repairPlaces(
   const report = await repairTargets(context, targets, options);
   if (report.changed > 0) await buildTrees(context, places, targets);
   throwWhereNothingRan(report);
-  await tellReport(context, report);
+  await tellReport(context, report, pushRateOf(places, options));
   return exitCodeOf(report.outcome);
 }
 
@@ -110,7 +111,11 @@ function exitCodeOf(outcome: RepairOutcome): ExitCode {
   return codes[outcome];
 }
 
-async function tellReport({ out }: CommandContext, report: RepairReport): Promise<void> {
+async function tellReport(
+  { out }: CommandContext,
+  report: RepairReport,
+  pushRate: number | null,
+): Promise<void> {
   const {
     outcome,
     reason,
@@ -127,8 +132,8 @@ async function tellReport({ out }: CommandContext, report: RepairReport): Promis
   const counts = { differing, changed, kept, failed, heldBack, shipped, bytes };
   const why = reason === null ? '' : ` (${reason})`;
   const held = heldBack === 0 ? '' : ` (${heldBack} held back)`;
-  await out.summary(
-    { outcome, reason, stale, otherSpelling, ...counts },
-    `${outcome}${why}: ${differing} differing, ${changed} changed, ${kept} kept, ${failed} failed${held}; ${shipped} values sent, ${bytes} bytes`,
-  );
+  const readable = `${outcome}${why}: ${differing} differing, ${changed} changed, ${kept} kept, ${failed} failed${held}; ${shipped} values sent, ${bytes} bytes`;
+  const aboutNodes = pushRate === null ? {} : { pushRate };
+  const lines = pushRate === null ? [readable] : [readable, readableRate(pushRate)];
+  await out.summary({ outcome, reason, stale, otherSpelling, ...counts, ...aboutNodes }, lines.join('\n'));
 }

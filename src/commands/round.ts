@@ -1,11 +1,11 @@
 /** `round`: a repair over all members of a cluster, shard by shard; who cannot be reached is named and left out. */
 import { CodedError } from '../lib/coded-error.ts';
-import { defaultPushesPerSecond } from '../banyandb/node-limits.ts';
 import type { Member } from '../round/member.ts';
 import { type RoundCopy, type RoundOutcome, type RoundReport, runRound } from '../round/run-round.ts';
 import { addRepairFlags, changeResult, readableProgress, type RepairFlags } from './changes.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { addMemberOptions, type MemberOptions, withMembers } from './member-options.ts';
+import { pushRateOf, readableRate } from './node-options.ts';
 
 interface RoundCommandOptions extends MemberOptions, RepairFlags {}
 
@@ -49,8 +49,7 @@ async function roundOver(
     onProgress: (progress) => out.progress(() => readableProgress(progress)),
     onStep: (text) => out.progress(() => text),
   });
-  const nodes = members.some(({ kind }) => kind === 'banyandb');
-  await tellRound(context, report, nodes ? (options.pushRate ?? defaultPushesPerSecond) : null);
+  await tellRound(context, report, pushRateOf(members, options));
   return exitCodeOf(report.outcome);
 }
 
@@ -80,8 +79,7 @@ const shardsNamedMax = 10;
 
 // What an operator of BanyanDB nodes should know beside the counts.
 function readableNodes(pushRate: number, otherSpelling: number, copies: readonly RoundCopy[]): string[] {
-  const rate = pushRate === 0 ? 'as fast as they take them' : `at most ${pushRate} a second to each`;
-  const lines = [`BanyanDB nodes: versions pushed ${rate} (--push-rate)`];
+  const lines = [readableRate(pushRate)];
   if (otherSpelling > 0)
     lines.push(`${otherSpelling} entities are equal but spelled otherwise; nothing was sent for them`);
   for (const { place, awaitsBuild } of copies) {
