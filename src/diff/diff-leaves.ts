@@ -5,7 +5,7 @@
  */
 import { compareBytes } from '../lib/bytes.ts';
 import { yieldToEventLoop } from '../lib/event-loop.ts';
-import type { Leaf } from '../shard-copy/shard-copy.ts';
+import type { Leaf, SlotSummary } from '../shard-copy/shard-copy.ts';
 import type { LeafCursor } from './leaf-cursor.ts';
 
 /** One entity whose versions are not the same at all copies. */
@@ -15,6 +15,8 @@ export interface Difference {
   readonly slot: number;
   /** Per copy; null where it is absent. At least one is present. */
   readonly leaves: readonly (Leaf | null)[];
+  /** Where its digest is a head: the slot as it was announced, which nothing has been held to yet. */
+  readonly unproven?: SlotSummary;
 }
 
 /** Leaves merged between two turns of the event loop: a few ms. */

@@ -36,6 +36,11 @@ export interface DiffProgress {
 export interface DiffOptions {
   readonly clock: Clock;
   readonly budget?: DiffBudget;
+  /**
+   * Whether leaves may come with heads of digests where a slot is empty at all copies but those that agree on it; who
+   * says so fetches their values and holds these to the slot. Default false.
+   */
+  readonly heads?: boolean;
   /** Whether leaves must compose to the slot digests announced; default true, it costs a hash of 128 bytes a leaf. */
   readonly checkDigests?: boolean;
   readonly signal?: AbortSignal;
@@ -119,7 +124,9 @@ export class ShardDiff implements AsyncIterable<Difference> {
         return cursor;
       });
       for await (const read of diffLeaves(slot, cursors, { signal, stopEarly: () => this.#budgetRanOut() })) {
-        const difference = { ...read, leaves: sharedFrom.map((reader) => read.leaves[reader] ?? null) };
+        const leaves = sharedFrom.map((reader) => read.leaves[reader] ?? null);
+        const unproven = cursors.find((cursor) => cursor?.givesHeads)?.summary;
+        const difference = { ...read, leaves, ...(unproven && { unproven }) };
         placement.check(difference);
         this.#differing++;
         yield difference;
@@ -137,20 +144,15 @@ export class ShardDiff implements AsyncIterable<Difference> {
   }
 
   #openCursors(plans: readonly ReadingPlan[]): void {
-    const { signal, checkDigests = true } = this.#options;
+    const { signal, heads = false, checkDigests = true } = this.#options;
     this.#cursors = this.#views.map(({ place, view }, copy) => {
       const asked = plans.filter(
         ({ readers, summaries }) => readers.includes(copy) && summaries[copy] !== null,
       );
       if (asked.length === 0) return null;
-      return new LeafCursor(
-        place,
-        view.leaves(
-          asked.map(({ slot }) => slot),
-          signal,
-        ),
-        checkDigests,
-      );
+      const numbers = asked.map(({ slot }) => slot);
+      const headSlots = new Set(heads ? asked.filter(isOnlyOf).map(({ slot }) => slot) : []);
+      return new LeafCursor(place, view.leaves(numbers, signal, headSlots), { checkDigests, headSlots });
     });
   }
 
@@ -186,6 +188,11 @@ interface ReadingPlan extends SlotDifference {
   readonly readers: readonly number[];
   /** Per copy: position in `readers` of the one that reads for it. */
   readonly sharedFrom: readonly number[];
+}
+
+/** Whether one reader has all there is of a slot. */
+function isOnlyOf({ readers, summaries }: ReadingPlan): boolean {
+  return readers.filter((copy) => summaries[copy] !== null).length === 1;
 }
 
 function readingPlan(difference: SlotDifference): ReadingPlan {

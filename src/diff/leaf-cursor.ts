@@ -8,7 +8,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
 import { DigestComposer } from '../property/tree-digest.ts';
 import { entityBytesMax } from '../property/entity.ts';
-import { digestBytes } from '../property/version.ts';
+import { digestBytes, digestHeadBytes } from '../property/version.ts';
 import type { Leaf, LeafPage, SlotSummary } from '../shard-copy/shard-copy.ts';
 
 // Key, digest, revision and delete time; what a leaf costs to read, near enough for budgets and progress.
@@ -17,10 +17,17 @@ const leafOverheadBytes = digestBytes + 16;
 /** Ceiling of an entity key; escaping can double a name (property/entity.ts). */
 const keyBytesMax = 2 * entityBytesMax;
 
+export interface LeafCursorOptions {
+  /** Whether leaves must compose to the announced slot digest; counts and order always are checked. */
+  readonly checkDigests: boolean;
+  /** Slots whose digests may be heads. */
+  readonly headSlots: ReadonlySet<number>;
+}
+
 export class LeafCursor {
   readonly place: string;
   #pages: AsyncIterator<LeafPage>;
-  #checked: boolean;
+  readonly #options: LeafCursorOptions;
   /** A page of a later slot that came while this slot was read. */
   #ahead: LeafPage | null = null;
   #finished = false;
@@ -30,15 +37,26 @@ export class LeafCursor {
   #slotEnded = true;
   #previous: Buffer | null = null;
   #slotLeaves = 0;
+  /** Of the leaves of this slot, which are all alike; 0 before the first. */
+  #digestBytes = 0;
   #composer = new DigestComposer();
   #leavesRead = 0;
   #bytesRead = 0;
 
-  /** `checked`: whether leaves must compose to the announced slot digest; counts and order always are checked. */
-  constructor(place: string, pages: AsyncIterable<LeafPage>, checked: boolean) {
+  constructor(place: string, pages: AsyncIterable<LeafPage>, options: LeafCursorOptions) {
     this.place = place;
     this.#pages = pages[Symbol.asyncIterator]();
-    this.#checked = checked;
+    this.#options = options;
+  }
+
+  /** The slot it reads. */
+  get summary(): SlotSummary | null {
+    return this.#summary;
+  }
+
+  /** The leaves of this slot come with heads of digests. */
+  get givesHeads(): boolean {
+    return this.#digestBytes === digestHeadBytes;
   }
 
   get leavesRead(): number {
@@ -70,6 +88,7 @@ export class LeafCursor {
     this.#slotEnded = false;
     this.#previous = null;
     this.#slotLeaves = 0;
+    this.#digestBytes = 0;
     this.#composer = new DigestComposer();
   }
 
@@ -121,7 +140,8 @@ export class LeafCursor {
 
   #checkLeaf(leaf: Leaf): void {
     const { key, digest } = leaf;
-    if (key.length > keyBytesMax || digest.length !== digestBytes) {
+    if (this.#digestBytes === 0) this.#digestBytes = this.#mayBeHead(digest) ? digest.length : digestBytes;
+    if (key.length > keyBytesMax || digest.length !== this.#digestBytes) {
       throw this.#wrong(`a key of ${key.length} bytes with a digest of ${digest.length}`, {
         key: toHex(key.subarray(0, 64)),
       });
@@ -136,7 +156,11 @@ export class LeafCursor {
     this.#slotLeaves++;
     this.#leavesRead++;
     this.#bytesRead += key.length + leafOverheadBytes;
-    if (this.#checked) this.#composer.update(digest);
+    if (this.#options.checkDigests && !this.givesHeads) this.#composer.update(digest);
+  }
+
+  #mayBeHead(digest: Buffer): boolean {
+    return digest.length === digestHeadBytes && this.#options.headSlots.has(this.#summary?.slot ?? -1);
   }
 
   #checkSlotEnd(): void {
@@ -146,7 +170,8 @@ export class LeafCursor {
     if (leaves !== this.#slotLeaves) {
       throw this.#wrong(`${this.#slotLeaves} leaves of slot ${slot} after announcing ${leaves}`, { slot });
     }
-    if (this.#checked && compareBytes(this.#composer.finish(), summary.digest) !== 0) {
+    if (!this.#options.checkDigests || this.givesHeads) return;
+    if (compareBytes(this.#composer.finish(), summary.digest) !== 0) {
       throw this.#wrong(`leaves of slot ${slot} that do not compose to its digest`, { slot });
     }
   }

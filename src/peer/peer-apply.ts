@@ -56,6 +56,7 @@ export class PeerApplySession implements ApplySession {
   readonly #sent: Waiting[] = [];
   readonly #unanswered: IdleTimer;
   readonly #keepAlive: IdleTimer;
+  readonly #whole: IdleTimer;
   #batches = 0;
   #failure: CodedError | null = null;
   #reading: Promise<void> = Promise.resolve();
@@ -68,6 +69,9 @@ export class PeerApplySession implements ApplySession {
     const { clock, deadlines } = connection;
     this.#unanswered = new IdleTimer(clock, deadlines.idleMs, () =>
       this.#fail(timeoutError('applying a batch', deadlines.idleMs)),
+    );
+    this.#whole = new IdleTimer(clock, deadlines.streamMs, () =>
+      this.#fail(timeoutError('the whole of an apply', deadlines.streamMs)),
     );
     this.#keepAlive = new IdleTimer(clock, deadlines.idleMs * keepAliveShare, () => {
       this.#queue.push(batchUp([]));
@@ -103,6 +107,7 @@ export class PeerApplySession implements ApplySession {
       throw this.#failure;
     }
     this.#keepAlive.start();
+    this.#whole.start();
     this.#reading = this.#read(answers);
   }
 
@@ -132,6 +137,7 @@ export class PeerApplySession implements ApplySession {
     if (this.#failure === null) this.#unanswered.start();
     await this.#reading;
     this.#unanswered.stop();
+    this.#whole.stop();
     this.#signal?.removeEventListener('abort', this.#abort);
     this.#call.abort();
   }
@@ -211,8 +217,7 @@ export class PeerApplySession implements ApplySession {
 
   #fail(error: unknown): void {
     this.#failure ??= this.#connection.error(error, this.#signal);
-    this.#unanswered.stop();
-    this.#keepAlive.stop();
+    for (const timer of [this.#unanswered, this.#keepAlive, this.#whole]) timer.stop();
     this.#queue.end();
     const failed = [...this.#sent.splice(0), ...this.#calls.values()];
     this.#calls.clear();

@@ -8,6 +8,7 @@ import { throwIfAborted } from '../lib/event-loop.ts';
 import { entityKey, parseEntityKey } from '../property/entity.ts';
 import { entityHash, shardOf, slotOf } from '../property/placement.ts';
 import { slotsMax } from '../property/group-settings.ts';
+import { digestBytes, digestHeadBytes } from '../property/version.ts';
 import { DigestComposer } from '../property/tree-digest.ts';
 import type {
   Leaf,
@@ -66,7 +67,7 @@ export function checked<T>(connection: PeerConnection, decode: () => T): T {
 export class PeerView implements ShardView {
   readonly description: ViewDescription;
   readonly #connection: PeerConnection;
-  readonly #lease: bigint | null;
+  #lease: bigint | null;
   /** All slots once they were read and found to make the root. */
   #summaries: readonly SlotSummary[] | null = null;
 
@@ -129,7 +130,11 @@ export class PeerView implements ShardView {
     }
   }
 
-  async *leaves(slots: readonly number[], signal?: AbortSignal): AsyncGenerator<LeafPage> {
+  async *leaves(
+    slots: readonly number[],
+    signal?: AbortSignal,
+    headSlots: ReadonlySet<number> = new Set(),
+  ): AsyncGenerator<LeafPage> {
     throwIfAborted(signal);
     if (this.#summaries === null) for await (const _ of this.slots(signal));
     const wanted = new Set(slots);
@@ -137,8 +142,10 @@ export class PeerView implements ShardView {
     if (due.length === 0 || this.#lease === null) return;
     const connection = this.#connection;
     const { group, shard } = this.description;
-    const request = { group, shard, lease: this.#lease, slots: due.map(({ slot }) => slot) };
-    const check = new LeafStreamCheck(connection, this.description, due);
+    const numbers = due.map(({ slot }) => slot);
+    const mayBeHeads = numbers.filter((slot) => headSlots.has(slot));
+    const request = { group, shard, lease: this.#lease, slots: numbers, headSlots: mayBeHeads };
+    const check = new LeafStreamCheck(connection, this.description, due, headSlots);
     const answers = connection.listen((options) => connection.shards.leaves(request, options), {
       step: 'reading leaves',
       signal,
@@ -154,26 +161,50 @@ export class PeerView implements ShardView {
     check.end();
   }
 
-  /** Nothing is held here; the peer's lease ends by itself. */
+  /** Gives the view back to its peer, which would otherwise hold it for another minute. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const lease = this.#lease;
+    this.#lease = null;
     this.#summaries = null;
+    if (lease === null) return;
+    const connection = this.#connection;
+    const { group, shard } = this.description;
+    const request = { group, shard, lease, headerOnly: true, release: true };
+    try {
+      const step = { step: 'giving a view back', firstMs: connection.deadlines.releaseMs };
+      for await (const _ of connection.listen((options) => connection.shards.slots(request, options), step));
+    } catch {
+      // A peer that is gone, hangs or has dropped it already: its lease has ended or ends by itself.
+    }
   }
 }
 
-/** Holds a stream of leaves to the slots announced: each leaf by itself, and a slot as a whole before its last page passes. */
+/**
+ * Holds a stream of leaves to the slots announced: each leaf by itself, and a slot as a whole before its last page passes,
+ * except that where heads of digests were asked for, what they make is for who asked to see.
+ */
 class LeafStreamCheck {
   readonly #connection: PeerConnection;
   readonly #description: ViewDescription;
   readonly #due: readonly SlotSummary[];
+  readonly #headSlots: ReadonlySet<number>;
+  /** Of the leaves of this slot, which are all alike; 0 before the first. */
+  #digestBytes = 0;
   #position = 0;
   #count = 0;
   #composer = new DigestComposer();
   #previous: Buffer | null = null;
 
-  constructor(connection: PeerConnection, description: ViewDescription, due: readonly SlotSummary[]) {
+  constructor(
+    connection: PeerConnection,
+    description: ViewDescription,
+    due: readonly SlotSummary[],
+    headSlots: ReadonlySet<number>,
+  ) {
     this.#connection = connection;
     this.#description = description;
     this.#due = due;
+    this.#headSlots = headSlots;
   }
 
   page({ slot, leaves }: LeafPage): void {
@@ -190,11 +221,13 @@ class LeafStreamCheck {
       throw this.#wrong(`more than the ${summary.leaves} leaves announced of slot ${slot}`, slot);
     }
     if (this.#count < summary.leaves) return;
-    if (compareBytes(this.#composer.finish(), summary.digest) !== 0) {
+    const heads = this.#digestBytes === digestHeadBytes;
+    if (!heads && compareBytes(this.#composer.finish(), summary.digest) !== 0) {
       throw this.#wrong(`leaves of slot ${slot} that do not make its digest`, slot);
     }
     this.#position++;
     this.#count = 0;
+    this.#digestBytes = 0;
     this.#composer = new DigestComposer();
     this.#previous = null;
   }
@@ -227,8 +260,11 @@ class LeafStreamCheck {
         slot,
       );
     }
+    if (this.#digestBytes === 0) this.#digestBytes = this.#headSlots.has(slot) ? digest.length : digestBytes;
+    if (digest.length !== this.#digestBytes)
+      throw this.#wrong(`a digest of ${digest.length} bytes in slot ${slot}`, slot);
     this.#previous = key;
-    this.#composer.update(digest);
+    if (digest.length === digestBytes) this.#composer.update(digest);
   }
 
   #wrong(what: string, slot: number): Error {

@@ -1,6 +1,7 @@
 /** Serves Fetch and Apply: how values travel. Both read while they write, and hold a bounded number of batches. */
 import { create } from '@bufbuild/protobuf';
 import { CodedError } from '../lib/coded-error.ts';
+import { yieldToEventLoop } from '../lib/event-loop.ts';
 import {
   applyBatchBytesMax,
   applyBatchRowsMax,
@@ -20,7 +21,13 @@ import {
 } from './generated/tallystick/v1/shard_pb.ts';
 import { checkPlace, type ServedCall } from './served-call.ts';
 import type { ShardProvider } from './shard-provider.ts';
-import { applyBatchesAheadMax, fetchBatchBytesMax, fetchKeysMax, reasonLengthMax } from './wire-limits.ts';
+import {
+  applyBatchesAheadMax,
+  fetchBatchBytesMax,
+  fetchKeysInFlightMax,
+  fetchKeysMax,
+  reasonLengthMax,
+} from './wire-limits.ts';
 import { asBuffer, badMessage, fromWireSettings, readCount } from './wire-tree.ts';
 import { checkKey, fromWireVersion, toWireVersion, wireVersionBytes } from './wire-version.ts';
 
@@ -35,17 +42,37 @@ export async function* serveFetch(
   if (start === undefined) throw badMessage('a fetch begins with its start');
   checkPlace(start.group, start.shard);
   const copy = await provider.copy(start.group, start.shard);
-  let keys = (first as FetchRequest).keys;
+  let keys = readKeys(first as FetchRequest);
+  let reading = incoming.next();
+  reading.catch(() => undefined);
   for (;;) {
-    if (keys.length > fetchKeysMax)
-      throw badMessage(`${keys.length} keys in one message`, { ceiling: fetchKeysMax });
-    for (const key of keys) checkKey(key);
-    if (keys.length > 0) yield* fetchBatches(copy.fetch(keys.map(asBuffer), call.signal), call);
-    const next = await call.hear('the keys of a fetch', incoming.next());
-    if (next.done) return;
+    // Keys that have come already are read together: each read of a copy opens its index.
+    let next = keys.length < fetchKeysInFlightMax ? await hereAlready(reading) : null;
+    if (next === null && keys.length > 0) {
+      yield* fetchBatches(copy.fetch(keys, call.signal), call);
+      keys = [];
+    }
+    next ??= await call.hear('the keys of a fetch', reading);
+    if (next.done) break;
     if (next.value.start !== undefined) throw badMessage('a fetch that starts twice');
-    ({ keys } = next.value);
+    keys.push(...readKeys(next.value));
+    reading = incoming.next();
+    // Whoever ends early does not wait for it any more.
+    reading.catch(() => undefined);
   }
+  if (keys.length > 0) yield* fetchBatches(copy.fetch(keys, call.signal), call);
+}
+
+function readKeys({ keys }: FetchRequest): Buffer[] {
+  if (keys.length > fetchKeysMax)
+    throw badMessage(`${keys.length} keys in one message`, { ceiling: fetchKeysMax });
+  for (const key of keys) checkKey(key);
+  return keys.map(asBuffer);
+}
+
+/** What a promise came to, where it has settled within a turn of the event loop. */
+async function hereAlready<T>(promise: Promise<T>): Promise<T | null> {
+  return await Promise.race([promise, yieldToEventLoop().then(() => null)]);
 }
 
 async function* fetchBatches(

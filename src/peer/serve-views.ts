@@ -67,6 +67,10 @@ export async function* serveSlots(
 ): AsyncGenerator<SlotsResponse> {
   const { group, shard } = request;
   checkPlace(group, shard);
+  if (request.lease !== undefined && request.release) {
+    await leases.release(request.lease, group, shard);
+    return;
+  }
   if (request.lease !== undefined) {
     await using leased = leases.use(request.lease, group, shard);
     yield* slotsOf(leased, request, call);
@@ -101,9 +105,11 @@ export async function* serveLeaves(
   call: ServedCall,
   leases: ViewLeases,
 ): AsyncGenerator<LeavesResponse> {
-  const { group, shard, slots } = request;
+  const { group, shard, slots, headSlots } = request;
   checkPlace(group, shard);
   await using leased = leases.use(request.lease, group, shard);
-  checkSlotNumbers(slots, leased.view.description.slotScheme?.slots ?? slotsMax);
-  yield* encodeLeafPages(leased.view.leaves(slots, call.signal));
+  const count = leased.view.description.slotScheme?.slots ?? slotsMax;
+  checkSlotNumbers(slots, count);
+  checkSlotNumbers(headSlots, count);
+  yield* encodeLeafPages(leased.view.leaves(slots, call.signal), new Set(headSlots));
 }

@@ -1,6 +1,6 @@
 /**
- * The views a server keeps open for its peers. Each is pinned by a lease that ends a minute after its last
- * use, so a peer that vanishes holds nothing for long, and their number is bounded: where there are too many,
+ * The views a server keeps open for its peers. Each is pinned by a lease that ends when it is given back, or a minute
+ * after its last use, so a peer that vanishes holds nothing for long, and their number is bounded: where there are too many,
  * the longest unused goes, and its peer is told that the generation is gone.
  */
 import { randomBytes } from 'node:crypto';
@@ -13,6 +13,8 @@ interface Lease {
   readonly view: ShardView;
   users: number;
   lastUsedMs: number;
+  /** Given back: it ends with its last user. */
+  released: boolean;
 }
 
 /** A view in use; dispose it when the call that uses it ends. */
@@ -53,7 +55,7 @@ export class ViewLeases implements AsyncDisposable {
     }
     this.#lastId++;
     const id = this.#lastId;
-    const lease = { view, users: 0, lastUsedMs: this.#clock.monotonicMs() };
+    const lease = { view, users: 0, lastUsedMs: this.#clock.monotonicMs(), released: false };
     this.#leases.set(id, lease);
     this.#sweep();
     return this.#use(id, lease);
@@ -76,6 +78,15 @@ export class ViewLeases implements AsyncDisposable {
     return this.#use(id, lease);
   }
 
+  /** Ends a lease that is not needed any more, once the calls that still use it have ended. Throws `generation-gone`. */
+  async release(id: bigint, group: string, shard: number): Promise<void> {
+    const leased = this.use(id, group, shard);
+    const lease = this.#leases.get(id);
+    if (lease !== undefined) lease.released = true;
+    this.#leases.delete(id);
+    await leased[Symbol.asyncDispose]();
+  }
+
   /** Ends all leases, also those in use. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#sweeping?.abort();
@@ -93,9 +104,8 @@ export class ViewLeases implements AsyncDisposable {
         disposed = true;
         lease.users--;
         lease.lastUsedMs = this.#clock.monotonicMs();
-        if (!this.#leases.has(id)) return;
-        this.#leases.delete(id);
-        this.#leases.set(id, lease);
+        if (this.#leases.delete(id)) this.#leases.set(id, lease);
+        else if (lease.released && lease.users === 0) await this.#end(id, lease);
       },
     };
   }

@@ -83,6 +83,8 @@ export interface WireDeadlines {
   readonly healthMs: number;
   /** Until the header of a view is there; a view in another spelling is made from the whole index. */
   readonly openViewMs: number;
+  /** Until a peer has taken a view back; short, since nothing depends on it. */
+  readonly releaseMs: number;
   /** Until an apply is open; an absent group is created. */
   readonly openApplyMs: number;
   /** Any stream: without progress for so long, it ends. */
@@ -95,6 +97,7 @@ export const defaultWireDeadlines: WireDeadlines = {
   listShardsMs: 30_000,
   healthMs: 5_000,
   openViewMs: 600_000,
+  releaseMs: 2_000,
   openApplyMs: 30_000,
   idleMs: 30_000,
   streamMs: 6 * 3_600_000,

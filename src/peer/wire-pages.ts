@@ -3,7 +3,7 @@
  * (columns of equal length, sizes); what a page means among others is checked by who reads the stream.
  */
 import { create } from '@bufbuild/protobuf';
-import { digestBytes } from '../property/version.ts';
+import { digestBytes, digestHeadBytes } from '../property/version.ts';
 import type { Leaf, LeafPage, SlotSummary } from '../shard-copy/shard-copy.ts';
 import {
   type LeafPage as WireLeafPage,
@@ -63,8 +63,14 @@ export function decodeSlots({ slots, leaves, digests }: SlotsResponse): SlotSumm
   }));
 }
 
-/** Leaf pages in messages of at most {@link pageBytesMax}: large pages are cut, small ones travel together. */
-export async function* encodeLeafPages(pages: AsyncIterable<LeafPage>): AsyncGenerator<LeavesResponse> {
+/**
+ * Leaf pages in messages of at most {@link pageBytesMax}: large pages are cut, small ones travel together. Digests of
+ * `headSlots` go as heads.
+ */
+export async function* encodeLeafPages(
+  pages: AsyncIterable<LeafPage>,
+  headSlots: ReadonlySet<number> = new Set(),
+): AsyncGenerator<LeavesResponse> {
   let gathered: WireLeafPage[] = [];
   let bytes = 0;
   for await (const { slot, leaves } of pages) {
@@ -82,7 +88,7 @@ export async function* encodeLeafPages(pages: AsyncIterable<LeafPage>): AsyncGen
         bytes = 0;
         continue;
       }
-      gathered.push(encodeLeafPage(slot, leaves.slice(from, to)));
+      gathered.push(encodeLeafPage(slot, leaves.slice(from, to), headSlots.has(slot)));
       bytes += more;
       from = to;
     }
@@ -90,13 +96,17 @@ export async function* encodeLeafPages(pages: AsyncIterable<LeafPage>): AsyncGen
   if (gathered.length > 0) yield create(LeavesResponseSchema, { pages: gathered });
 }
 
-function encodeLeafPage(slot: number, leaves: readonly Leaf[]): WireLeafPage {
+function encodeLeafPage(slot: number, leaves: readonly Leaf[], asHeads: boolean): WireLeafPage {
   const page = create(LeafPageSchema, {
     slot,
     keyLengths: leaves.map(({ key }) => key.length),
     keys: Buffer.concat(leaves.map(({ key }) => key)),
-    digests: Buffer.concat(leaves.map(({ digest }) => digest)),
   });
+  const heads = asHeads || leaves[0]?.digest.length === digestHeadBytes;
+  const bytes = heads ? digestHeadBytes : digestBytes;
+  page[heads ? 'digestHeads' : 'digests'] = Buffer.concat(
+    leaves.map(({ digest }) => digest.subarray(0, bytes)),
+  );
   for (const { revision, deleteTime } of leaves) {
     if (revision === null || deleteTime === null) return page;
     page.revisions.push(revision);
@@ -111,14 +121,20 @@ export function decodeLeafPage({
   keyLengths,
   keys,
   digests,
+  digestHeads,
   revisions,
   deleteTimes,
 }: WireLeafPage): LeafPage {
   const count = keyLengths.length;
   const told = revisions.length > 0;
   if (count === 0) throw badMessage('a page of leaves without a leaf', { slot });
-  if (digests.length !== count * digestBytes) {
-    throw badMessage(`${count} leaves with ${digests.length} bytes of digests`, { slot });
+  const size = digestHeads.length > 0 ? digestHeadBytes : digestBytes;
+  if (
+    digests.length + digestHeads.length !== count * size ||
+    (digests.length > 0 && digestHeads.length > 0)
+  ) {
+    const what = `${count} leaves with ${digests.length} bytes of digests and ${digestHeads.length} of heads`;
+    throw badMessage(what, { slot });
   }
   if (revisions.length !== deleteTimes.length || (told && revisions.length !== count)) {
     throw badMessage(
@@ -127,7 +143,7 @@ export function decodeLeafPage({
     );
   }
   const keyBytes = asBuffer(keys);
-  const bytes = asBuffer(digests);
+  const bytes = asBuffer(digestHeads.length > 0 ? digestHeads : digests);
   const leaves: Leaf[] = [];
   let offset = 0;
   for (const [at, length] of keyLengths.entries()) {
@@ -141,7 +157,7 @@ export function decodeLeafPage({
     if (deleteTime !== null && deleteTime < 0n) throw badMessage(`a delete time of ${deleteTime}`, { slot });
     leaves.push({
       key: keyBytes.subarray(offset, offset + length),
-      digest: bytes.subarray(at * digestBytes, (at + 1) * digestBytes),
+      digest: bytes.subarray(at * size, (at + 1) * size),
       revision: told ? (revisions[at] ?? 0n) : null,
       deleteTime,
     });

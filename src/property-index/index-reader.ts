@@ -41,7 +41,7 @@ export class IndexReader {
   readonly path: string;
   readonly shards: number;
   readonly spelling: Spelling;
-  readonly #get: Statement<StoredRow>;
+  readonly #get: Statement<Omit<StoredRow, 'entity_key'>>;
   readonly #totals: Statement<TotalsRow>;
 
   /** Opens the index of a shard for reading; it must exist. Errors as `openIndex`. */
@@ -51,9 +51,9 @@ export class IndexReader {
     this.path = path;
     this.shards = shards;
     this.spelling = spelling;
-    this.#get = prepare<StoredRow>(
+    this.#get = prepare<Omit<StoredRow, 'entity_key'>>(
       database,
-      'SELECT entity_key, version, text FROM leaf LEFT JOIN source USING (source_id) WHERE entity_key = ?',
+      'SELECT version, text FROM leaf LEFT JOIN source USING (source_id) WHERE entity_key = ?',
     );
     this.#totals = prepareTotals(database);
   }
@@ -61,7 +61,7 @@ export class IndexReader {
   /** The newest version of an entity, tombstones included; null where it is absent. Its value is as it was found. */
   get(key: Buffer): StoredVersion | null {
     const row = guardDatabase(this.path, () => this.#get.get(key));
-    return row === undefined ? null : stored(row, this.path);
+    return row === undefined ? null : stored({ ...row, entity_key: key }, this.path);
   }
 
   /** As {@link get}, for who shows the value. Throws `damaged-database` where it is not the one its digest is of. */

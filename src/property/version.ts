@@ -9,6 +9,9 @@ import { compareBytes } from '../lib/bytes.ts';
 /** Bytes of a SHA-512 digest. */
 export const digestBytes = 64;
 
+/** Bytes of a digest's head: enough to tell two versions of an entity apart where the whole digest follows. */
+export const digestHeadBytes = 8;
+
 /** Bytes of a packed version: revision, delete time, digest. */
 export const packedVersionBytes = 8 + 8 + digestBytes;
 

@@ -13,9 +13,9 @@ import { applyBatchBytesMax, applyBatchRowsMax } from '../shard-copy/shard-copy.
 import type { CarryStep } from './carry-step.ts';
 import { fetchWinners } from './fetch-winners.ts';
 import { compareToPlanned } from './fetch-live.ts';
-import type { PlannedShard } from './plan-file.ts';
-import type { PlanEntry, PlanLacker } from './plan.ts';
+import type { PlanEntry, PlanLacker, PlannedShard } from './plan.ts';
 import { Receiver } from './receiver.ts';
+import { SlotProofs } from './slot-proofs.ts';
 import { changeReason, type CopyReport, type RepairChange, type RepairProgress } from './report.ts';
 
 export interface CarryOutOptions {
@@ -119,6 +119,7 @@ class CarryOut {
       spelling: this.#shard.head.spelling,
       onlyStanding,
       failed: this.#failed,
+      proofs: new SlotProofs(),
       signal,
     });
     const batches = gatherBatches(steps);
@@ -204,7 +205,7 @@ class CarryOut {
     if (result === undefined) return;
     const { place, before } = lacker;
     const { spelling } = this.#shard.head;
-    const asPlanned = compareToPlanned(version, entry.winner, spelling) === 0;
+    const asPlanned = entry.unproven === undefined && compareToPlanned(version, entry.winner, spelling) === 0;
     const { revision, deleteTime, digest } = version;
     const after = asPlanned ? entry.winner : { revision, deleteTime, digest };
     const told = { ...named(entry), place, before, after };

@@ -3,6 +3,7 @@ import type { CodedError } from '../lib/coded-error.ts';
 import type { Spelling } from '../property/source-json.ts';
 import type { ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
 import type { PlanEntry, PlanLacker } from './plan.ts';
+import type { SlotProofs } from './slot-proofs.ts';
 
 /** What is to be done for one entry, or why nothing is. */
 export type CarryStep = { readonly entry: PlanEntry; readonly lackers: readonly PlanLacker[] } & (
@@ -20,6 +21,7 @@ export interface FetchContext {
   readonly onlyStanding: boolean;
   /** Copies that failed in this run, which are not asked again; filled as they fail. */
   readonly failed: Map<string, CodedError>;
+  readonly proofs: SlotProofs;
   readonly signal?: AbortSignal | undefined;
 }
 

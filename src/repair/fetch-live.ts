@@ -4,7 +4,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
 import { sourceDigest } from '../property/digest.ts';
 import { parseSource, type Spelling, spellProperty, unlikeDecidedIn } from '../property/source-json.ts';
-import { compareVersions, type Version } from '../property/version.ts';
+import { compareVersions, digestHeadBytes, type Version } from '../property/version.ts';
 import type { Fetched, ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
 import { atPlace } from './at-place.ts';
 
@@ -60,7 +60,8 @@ export function spelledToSend(
   planned: Version,
   spelling: Spelling | null,
 ): StoredVersion {
-  if (spelling !== unlikeDecidedIn || version.digest.equals(planned.digest)) return version;
+  if (spelling !== unlikeDecidedIn || isHead(planned.digest) || version.digest.equals(planned.digest))
+    return version;
   try {
     const source = spellProperty(parseSource(version.source), spelling);
     if (source === version.source) return version;
@@ -72,8 +73,19 @@ export function spelledToSend(
   }
 }
 
-/** The total order between a stored version and a planned one, whose digest is in `spelling`. */
+/** Whether only the head of a digest is known, as it is where all copies spell alike. */
+function isHead(digest: Buffer): boolean {
+  return digest.length === digestHeadBytes;
+}
+
+/**
+ * The total order between a stored version and a planned one, whose digest is in `spelling`; zero where only the head
+ * of that is known and is the same.
+ */
 export function compareToPlanned(stored: StoredVersion, planned: Version, spelling: Spelling | null): number {
+  if (isHead(planned.digest)) {
+    return compareVersions({ ...stored, digest: stored.digest.subarray(0, digestHeadBytes) }, planned);
+  }
   const order = compareVersions(stored, planned);
   // Digests in unlike spellings say nothing about each other; spelling anew costs, so only where it matters.
   if (order === 0 || stored.revision !== planned.revision || stored.deleteTime !== planned.deleteTime)

@@ -76,7 +76,7 @@ async function* fetchFrom(
   asked: readonly Sought[],
   context: FetchContext,
 ): AsyncGenerator<CarryStep, Sought[]> {
-  const { copies, spelling, onlyStanding, failed, signal } = context;
+  const { copies, spelling, onlyStanding, failed, proofs, signal } = context;
   const copy = copies.get(holder);
   const left: Sought[] = [];
   let answered = 0;
@@ -88,10 +88,12 @@ async function* fetchFrom(
       asked.map(({ key }) => key),
       signal,
     )) {
-      const one = asked[answered++];
+      const one = asked[answered];
       if (one === undefined) break;
       const { entry, lackers } = one;
       const order = version === null ? -1 : compareToPlanned(version, entry.winner, spelling);
+      proofs.add(holder, entry, order === 0 && one.holder === 0 ? (version?.digest ?? null) : null);
+      answered++;
       if (version !== null && (onlyStanding ? order === 0 : order >= 0)) {
         yield { step: 'ship', entry, lackers, version: spelledToSend(version, entry.winner, spelling) };
       } else if (onlyStanding) {

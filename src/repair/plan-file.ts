@@ -12,7 +12,7 @@ import {
   planFormat,
   planFormatVersion,
   type PlanHead,
-  type PlanShardCounts,
+  type PlannedShard,
   type PlanShardHead,
   PlanTally,
 } from './plan.ts';
@@ -30,14 +30,6 @@ import {
 export const planShardsMax = 100_000;
 
 const readBytes = 64 * 1024;
-
-export interface PlannedShard {
-  readonly head: PlanShardHead;
-  readonly counts: PlanShardCounts;
-  /** False where planning the shard failed: it has no entries to carry out. */
-  readonly complete: boolean;
-  entries(signal?: AbortSignal): AsyncGenerator<PlanEntry>;
-}
 
 export class PlanFile implements AsyncDisposable {
   readonly path: string;

@@ -12,8 +12,7 @@ import { defaultSlots, type GroupSettings } from '../property/group-settings.ts'
 import type { ShardCopy, ViewDescription } from '../shard-copy/shard-copy.ts';
 import { type ComparableViews, closeViews, openComparableViews } from './open-views.ts';
 import { findHeldBack, type HeldBack } from './hold-back.ts';
-import type { PlanEntry, PlanLacker, PlanShardCounts, PlanShardHead } from './plan.ts';
-import type { PlanSpool } from './plan-spool.ts';
+import type { PlanEntry, PlanLacker, PlanShardCounts, PlanShardHead, PlanSink } from './plan.ts';
 import { changeReason, type RepairChange, type RepairProgress } from './report.ts';
 import { type SettledDifference, settleBatch, settleDifferences } from './settle.ts';
 
@@ -27,6 +26,8 @@ export interface ShardCopies {
 export interface PlanOptions {
   readonly clock: Clock;
   readonly budget?: DiffBudget | undefined;
+  /** Leaves may come with heads of digests, since carrying the plan out fetches their values (slot-proofs.ts). */
+  readonly heads?: boolean | undefined;
   /** For an absent group whose settings no copy tells. */
   readonly settings?: Partial<GroupSettings> | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -53,7 +54,7 @@ export interface ShardPlan {
  */
 export async function planShard(
   target: ShardCopies,
-  spool: PlanSpool,
+  spool: PlanSink,
   options: PlanOptions,
 ): Promise<ShardPlan> {
   const { group, shard, copies } = target;
@@ -91,12 +92,14 @@ export async function planShard(
 async function compareShard(
   { group, shard, copies }: ShardCopies,
   { views, respelled, spelling, deciding, untelling }: ComparableViews,
-  spool: PlanSpool,
-  { clock, budget, signal, onProgress, onHeldBack }: PlanOptions,
+  spool: PlanSink,
+  { clock, budget, heads, signal, onProgress, onHeldBack }: PlanOptions,
 ): Promise<Omit<ShardPlan, 'head' | 'counts'>> {
   const diff = diffShard(views, {
     clock,
     ...(budget && { budget }),
+    // A head says nothing about a digest in another spelling, nor about a copy whose leaves tell no versions.
+    heads: heads === true && spelling === deciding && ![...respelled, ...untelling].includes(true),
     ...(signal && { signal }),
     onProgress: ({ slotsDone, slotsTotal, differing, bytes }) =>
       onProgress?.({
@@ -234,7 +237,7 @@ function planEntry(
   settled: SettledDifference,
   heldBack: HeldBack,
 ): PlanEntry {
-  const { key, versions, winner, winners } = settled;
+  const { key, versions, winner, winners, unproven } = settled;
   const entity = joinEntity(parseEntityKey(group, key));
   const holders: string[] = [];
   const lackers: PlanLacker[] = [];
@@ -244,7 +247,7 @@ function planEntry(
     if (winners.includes(position)) holders.push(place);
     else lackers.push(reason === undefined ? { place, before } : { place, before, heldBack: reason });
   }
-  return { group, shard, entity, winner, holders, lackers };
+  return { group, shard, entity, winner, holders, lackers, ...(unproven && { unproven }) };
 }
 
 /** The changes an entry stands for, one per copy that lacks the winner. */

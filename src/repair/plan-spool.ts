@@ -1,6 +1,6 @@
 /**
- * Writes a plan (plan.ts) to a file as it is made, so that a plan of any length needs little memory. The file
- * is a spool or a temporary until the caller publishes it.
+ * Writes a plan that is kept (plan.ts) to a file as it is made, so that a plan of any length needs little memory. The
+ * file is a temporary until the caller publishes it.
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
@@ -14,13 +14,14 @@ import {
   type PlanHead,
   type PlanShardCounts,
   type PlanShardHead,
+  type PlanSink,
   PlanTally,
 } from './plan.ts';
 
 // Text gathered before a write: large enough that writes cost little beside making the text.
 const writeBytes = 64 * 1024;
 
-export class PlanSpool implements AsyncDisposable {
+export class PlanSpool implements PlanSink, AsyncDisposable {
   readonly path: string;
   #file: FileHandle;
   #digest = createHash('sha256');
@@ -54,7 +55,6 @@ export class PlanSpool implements AsyncDisposable {
     crashPoint('plan:entry');
   }
 
-  /** Ends the shard. One whose planning failed is not `complete`: its entries are never carried out. */
   async endShard(complete: boolean): Promise<PlanShardCounts> {
     assert(this.#tally !== null, 'a shard was started');
     const { counts } = this.#tally;

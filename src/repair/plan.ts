@@ -1,6 +1,6 @@
 /**
- * What a repair would change, entity by entity, and its text form: NDJSON, the same for the spool between
- * planning and carrying out and for a plan file that people keep. A plan is a head line, per shard a shard
+ * What a repair would change, entity by entity, and its text form: NDJSON, for a plan file that
+ * people keep (a run that carries its plan out at once has a form of its own, run-plan.ts). A plan is a head line, per shard a shard
  * line, its entries and a shard-end line with counts, and a last line with the SHA-256 of all bytes before
  * it; so a plan that was cut or edited is refused as a whole.
  */
@@ -10,6 +10,7 @@ import { replacesLive } from '../property/replacement-allowance.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import type { Spelling } from '../property/source-json.ts';
 import type { Version } from '../property/version.ts';
+import type { SlotSummary } from '../shard-copy/shard-copy.ts';
 
 export const planFormat = 'tallystick-plan';
 export const planFormatVersion = 2;
@@ -57,6 +58,11 @@ export interface PlanEntry {
   /** Places that have the winner, at least one. */
   readonly holders: readonly string[];
   readonly lackers: readonly PlanLacker[];
+  /**
+   * Where the winner's digest is a head of {@link digestHeadBytes}: its slot as the holders announced it, which the
+   * values that are fetched have to make (slot-proofs.ts). Only within a run: a plan that is kept has whole digests.
+   */
+  readonly unproven?: SlotSummary;
 }
 
 /** What the plan would do to one copy. */
@@ -75,6 +81,23 @@ export interface PlanShardCounts {
 }
 
 type Counted = Exclude<keyof PlanCopyCounts, 'place'>;
+
+/** Takes a plan as it is made. */
+export interface PlanSink {
+  startShard(head: PlanShardHead): Promise<void>;
+  add(entry: PlanEntry): Promise<void>;
+  /** Ends the shard. One whose planning failed is not `complete`: its entries are never carried out. */
+  endShard(complete: boolean): Promise<PlanShardCounts>;
+}
+
+/** One shard of a plan that was made. */
+export interface PlannedShard {
+  readonly head: PlanShardHead;
+  readonly counts: PlanShardCounts;
+  /** False where planning the shard failed: it has no entries to carry out. */
+  readonly complete: boolean;
+  entries(signal?: AbortSignal): AsyncGenerator<PlanEntry>;
+}
 
 /** Adds up the counts of one shard entry by entry; writer and reader of a plan both use it. */
 export class PlanTally {

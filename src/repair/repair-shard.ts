@@ -4,7 +4,7 @@
  *     describe     open-views.ts     pins one tree generation per copy, all in one spelling
  *     compare      diff/             roots, slots, leaves: the entities that are not the same everywhere
  *     settle       settle.ts         the winner of each, by the one total order of versions
- *     plan         plan-spool.ts     who has the winner, who lacks it: written to a file, not held in memory
+ *     plan         run-plan.ts       who has the winner, who lacks it: written to a file, not held in memory
  *     fuse         fuse.ts           over all shards of the command, before anything changes anywhere
  *     carry out    carry-out.ts      fetch live from who has it, apply to who lacks it, in batches
  *     report       report.ts         exactly one outcome, every change
@@ -20,9 +20,8 @@ import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import type { ShardCopy } from '../shard-copy/shard-copy.ts';
 import { carryOut, type CarryOutOptions, type CarryOutTally } from './carry-out.ts';
-import type { PlannedShard } from './plan-file.ts';
+import type { PlannedShard, PlanSink } from './plan.ts';
 import { type PlanOptions, planShard, type ShardCopies, type ShardPlan } from './plan-shard.ts';
-import type { PlanSpool } from './plan-spool.ts';
 import {
   type CopyReport,
   noCounts,
@@ -41,7 +40,7 @@ const planAttempts = 3;
 /** Plans one shard. Throws only when the run was cancelled; whatever else goes wrong is in the report. */
 export async function planOne(
   target: ShardCopies,
-  spool: PlanSpool,
+  spool: PlanSink,
   options: PlanOptions,
 ): Promise<PlanningResult> {
   if (target.copies.length < 2) {

@@ -4,19 +4,21 @@
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { publishFile, temporaryPath } from '../lib/atomic-file.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { crashPoint } from '../lib/crash-point.ts';
 import { checkFuse } from './fuse.ts';
-import { PlanFile, type PlannedShard } from './plan-file.ts';
+import type { PlannedShard, PlanSink } from './plan.ts';
+import { PlanFile } from './plan-file.ts';
+import { RunPlan } from './run-plan.ts';
 import { plannedChanges, type PlanOptions, type ShardCopies } from './plan-shard.ts';
 import { PlanSpool } from './plan-spool.ts';
 import { planOne, type PlanningResult, repairOne, repairStanding, reportPlanned } from './repair-shard.ts';
 import { combineReports, type RepairChange, type RepairReport, type ShardReport } from './report.ts';
 
-export interface RepairOptions extends Omit<PlanOptions, 'onHeldBack'> {
+export interface RepairOptions extends Omit<PlanOptions, 'onHeldBack' | 'heads'> {
   /** Plan and report only. */
   readonly dryRun?: boolean;
   /** Where a dry run keeps its plan; replaces what is there. */
@@ -44,20 +46,41 @@ export async function repairShards(
       value: planPath,
     });
   }
-  const directory = planPath
-    ? dirname(planPath)
-    : await mkdtemp(join(options.spoolDirectory ?? tmpdir(), 'tallystick-'));
-  const path = planPath ? temporaryPath(planPath) : join(directory, 'plan');
+  if (planPath !== undefined) return await planKept(targets, planPath, options);
+  const directory = await mkdtemp(join(options.spoolDirectory ?? tmpdir(), 'tallystick-'));
   try {
-    const planning = await planAll(targets, path, options);
+    await using plan = await RunPlan.create(join(directory, 'plan'));
+    const planning = await planAll(targets, plan, { ...options, heads: !dryRun });
+    return dryRun
+      ? await tellPlanned(targets, planning, plan.shards, options)
+      : await carryOutAll(targets, planning, plan.shards, options);
+  } finally {
+    await rm(directory, { recursive: true, force: true });
+  }
+}
+
+/** A dry run that keeps its plan; the file appears whole or not at all. */
+async function planKept(
+  targets: readonly ShardCopies[],
+  planPath: string,
+  options: RepairOptions,
+): Promise<RepairReport> {
+  const path = temporaryPath(planPath);
+  try {
+    const places = [...new Set(targets.flatMap(({ copies }) => copies.map(({ place }) => place)))];
+    const createdAt = new Date(options.clock.nowMs()).toISOString();
+    let planning: PlanningResult[];
+    {
+      await using spool = await PlanSpool.create(path, { places, createdAt });
+      planning = await planAll(targets, spool, options);
+      await spool.finish();
+    }
     await using plan = await PlanFile.open(path, options.signal);
-    const report = dryRun
-      ? await tellPlanned(targets, planning, plan, options)
-      : await carryOutAll(targets, planning, plan, options);
-    if (planPath !== undefined) await publishFile(path, planPath);
+    const report = await tellPlanned(targets, planning, plan.shards, options);
+    await publishFile(path, planPath);
     return report;
   } finally {
-    await rm(planPath ? path : directory, { recursive: true, force: true });
+    await rm(path, { force: true });
   }
 }
 
@@ -88,28 +111,24 @@ export async function carryOutPlanFile(
 
 async function planAll(
   targets: readonly ShardCopies[],
-  path: string,
-  options: RepairOptions,
+  spool: PlanSink,
+  options: PlanOptions & Pick<RepairOptions, 'onChange'>,
 ): Promise<PlanningResult[]> {
-  const places = [...new Set(targets.flatMap(({ copies }) => copies.map(({ place }) => place)))];
-  const createdAt = new Date(options.clock.nowMs()).toISOString();
-  await using spool = await PlanSpool.create(path, { places, createdAt });
   const planning: PlanningResult[] = [];
   for (const target of targets) {
     throwIfAborted(options.signal);
     planning.push(await planOne(target, spool, { ...options, onHeldBack: options.onChange }));
   }
-  await spool.finish();
   return planning;
 }
 
 async function tellPlanned(
   targets: readonly ShardCopies[],
   planning: readonly PlanningResult[],
-  plan: PlanFile,
+  shards: readonly PlannedShard[],
   { signal, onChange }: RepairOptions,
 ): Promise<RepairReport> {
-  for (const planned of plan.shards) {
+  for (const planned of shards) {
     for await (const entry of planned.entries(signal)) {
       for (const change of plannedChanges(entry)) await onChange?.(change);
     }
@@ -124,10 +143,10 @@ async function tellPlanned(
 async function carryOutAll(
   targets: readonly ShardCopies[],
   planning: readonly PlanningResult[],
-  plan: PlanFile,
+  shards: readonly PlannedShard[],
   { confirmed = null, signal, onChange, onProgress }: RepairOptions,
 ): Promise<RepairReport> {
-  const complete = plan.shards.filter((planned) => planned.complete);
+  const complete = shards.filter((planned) => planned.complete);
   crashPoint('carry:fuse');
   checkFuse(complete, confirmed);
   crashPoint('carry:start');

@@ -23,7 +23,10 @@ export interface RepairChange {
   readonly place: string;
   /** What the copy had when it was planned; null where it had nothing. */
   readonly before: Version | null;
-  /** What it was sent, or was to be sent; with revision 0 where only the digest in a tree tells of it. */
+  /**
+   * What it was sent, or was to be sent; with revision 0 where only the digest in a tree tells of it, with the first 8
+   * bytes of its digest where it could not be fetched and no more was asked for.
+   */
   readonly after: Version;
   /** Why it was to be changed; for `kept`, `held back` and `failed` why it was not. */
   readonly reason: string;

@@ -7,7 +7,7 @@ import type { Difference } from '../diff/diff-leaves.ts';
 import { resolve, tellsVersion } from '../diff/resolve.ts';
 import type { Spelling } from '../property/source-json.ts';
 import type { Version } from '../property/version.ts';
-import type { Leaf, ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
+import type { Leaf, ShardCopy, SlotSummary, StoredVersion } from '../shard-copy/shard-copy.ts';
 import { digestSpelled, fetchLive } from './fetch-live.ts';
 
 /** Differences settled together, so that fetches come in batches. */
@@ -22,6 +22,8 @@ export interface SettledDifference {
   readonly winner: Version;
   /** Positions of the copies that have it, ascending. */
   readonly winners: readonly number[];
+  /** Where the winner's digest is a head: the slot it is of. */
+  readonly unproven?: SlotSummary;
 }
 
 export interface SettleOptions {
@@ -58,6 +60,7 @@ interface Candidate extends Version {
 interface Open {
   readonly key: Buffer;
   readonly leaves: readonly (Leaf | null)[];
+  readonly unproven: SlotSummary | undefined;
   readonly candidates: (Candidate | null)[];
 }
 
@@ -67,7 +70,9 @@ export async function settleDifferences(
   options: SettleOptions,
 ): Promise<SettledBatch> {
   const { spelling, deciding, untelling } = options;
-  const open = batch.map(({ key, leaves }): Open => ({ key, leaves, candidates: leaves.map(leafCandidate) }));
+  const open = batch.map(
+    ({ key, leaves, unproven }): Open => ({ key, leaves, unproven, candidates: leaves.map(leafCandidate) }),
+  );
   const untold = (one: Open, copy: number): boolean => {
     const leaf = one.leaves[copy] ?? null;
     return untelling[copy] === true || (leaf !== null && !tellsVersion(leaf));
@@ -172,7 +177,8 @@ function settleOne(one: Open): SettledDifference | null {
   const winner = decided === null ? null : (candidates[decided.winners[0] ?? -1] ?? null);
   if (decided === null || winner === null || decided.winners.length === candidates.length) return null;
   const stored = candidates.map((candidate) => candidate?.stored ?? null);
-  return { key, versions: candidates, stored, winner, winners: decided.winners };
+  const settled = { key, versions: candidates, stored, winner, winners: decided.winners };
+  return one.unproven === undefined ? settled : { ...settled, unproven: one.unproven };
 }
 
 function compareTimes(a: Version, b: Version): number {

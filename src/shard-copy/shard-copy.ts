@@ -16,7 +16,7 @@ import type { Watermark } from '../property/watermark.ts';
 export interface Leaf {
   /** Entity key within the group (property/entity.ts). */
   readonly key: Buffer;
-  /** 64 bytes. */
+  /** 64 bytes; or, where heads were allowed, the first 8 of them. */
   readonly digest: Buffer;
   readonly revision: bigint | null;
   readonly deleteTime: bigint | null;
@@ -67,8 +67,14 @@ export interface ShardView extends AsyncDisposable {
   /**
    * Pages of the leaves of `slots` (ascending numbers): slot after slot, keys ascending within each.
    * A page never crosses a slot border. Throws `damaged-file` or `bad-message` before a wrong leaf leaves it.
+   * Of `headSlots` a copy may give heads of digests only, all leaves of a slot alike: then it is for who asked to
+   * compose the slot's digest of the values it fetches.
    */
-  leaves(slots: readonly number[], signal?: AbortSignal): AsyncIterable<LeafPage>;
+  leaves(
+    slots: readonly number[],
+    signal?: AbortSignal,
+    headSlots?: ReadonlySet<number>,
+  ): AsyncIterable<LeafPage>;
 }
 
 export interface LeafPage {

@@ -45,7 +45,7 @@ class Pages implements AsyncIterable<LeafPage> {
 
 /** Reads a slot of `leaves` to its end. */
 async function readSlot(pages: Pages, slot: number, leaves: number): Promise<LeafCursor> {
-  const cursor = new LeafCursor('peer:1', pages, true);
+  const cursor = new LeafCursor('peer:1', pages, { checkDigests: true, headSlots: new Set() });
   expect(cursor.needsPage).toBe(false);
   cursor.openSlot(summaryOf(slot, leaves));
   while (cursor.needsPage) {

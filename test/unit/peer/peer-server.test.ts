@@ -8,6 +8,7 @@ import { PeerServer } from '../../../src/peer/peer-server.ts';
 import { PeerShardCopy } from '../../../src/peer/peer-shard-copy.ts';
 import type { ServedCallEvent } from '../../../src/peer/served-call.ts';
 import type { BuildProgress, BuildRequest, ShardListing } from '../../../src/peer/shard-provider.ts';
+import type { ShardCopy } from '../../../src/shard-copy/shard-copy.ts';
 import { MemoryShardCopy } from '../../support/memory-shard-copy.ts';
 import { providerOf, startPair } from '../../support/peer-pair.ts';
 import { makeVersion } from '../../support/versions.ts';
@@ -194,3 +195,61 @@ test.each(['', 'x', 'x:', ':1', 'http://x:1', 'x:1/y', 'a b:1', 'x:99999999', 'u
     );
   },
 );
+
+test('a view is closed at its peer as soon as it is disposed', async () => {
+  const copy = new MemoryShardCopy();
+  copy.load([makeVersion({ id: 'a', revision: 1n })]);
+  copy.build();
+  const closed = Promise.withResolvers<void>();
+  const watched: ShardCopy = {
+    place: copy.place,
+    group: copy.group,
+    shard: copy.shard,
+    fetch: (keys, signal) => copy.fetch(keys, signal),
+    openApply: (options) => copy.openApply(options),
+    openView: async (options) => {
+      const view = await copy.openView(options);
+      return Object.assign(Object.create(view) as typeof view, {
+        description: view.description,
+        slots: () => view.slots(),
+        leaves: (slots: readonly number[]) => view.leaves(slots),
+        [Symbol.asyncDispose]: async () => closed.resolve(),
+      });
+    },
+  };
+  await using pair = await startPair(providerOf([watched]));
+  const remote = new PeerShardCopy(pair.client, 'g', 0);
+  const view = await remote.openView();
+  // In the middle of a call: the lease ends with that.
+  const reading = view.leaves([...Array(32).keys()])[Symbol.asyncIterator]();
+  await reading.next();
+  await reading.return?.();
+  await view[Symbol.asyncDispose]();
+  await closed.promise;
+  await view[Symbol.asyncDispose]();
+});
+
+test('a view of a peer that is gone can be disposed', async () => {
+  const copy = new MemoryShardCopy();
+  copy.load([makeVersion({ id: 'a', revision: 1n })]);
+  copy.build();
+  const pair = await startPair(providerOf([copy]));
+  const view = await new PeerShardCopy(pair.client, 'g', 0).openView();
+  await pair.server[Symbol.asyncDispose]();
+  await view[Symbol.asyncDispose]();
+  pair.client[Symbol.dispose]();
+});
+
+test('an apply that goes on for longer than a stream may ends, however lively it is', async () => {
+  await using pair = await startPair(providerOf([new MemoryShardCopy()]), {
+    client: { deadlines: { streamMs: 300 } },
+  });
+  await using session = await new PeerShardCopy(pair.client, 'g', 0).openApply({ settings, confirmed: null });
+  const endless = async (): Promise<never> => {
+    for (let revision = 1n; ; revision++) await session.apply([makeVersion({ id: 'a', revision })]);
+  };
+  await expect(endless()).rejects.toMatchObject({
+    code: 'timeout',
+    details: { step: 'the whole of an apply', place: pair.client.place },
+  });
+});

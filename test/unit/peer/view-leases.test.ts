@@ -93,3 +93,20 @@ test('where there are too many, the longest unused goes; where all are in use, t
   await leases[Symbol.asyncDispose]();
   expect(closed.toSorted()).toEqual([0, 1, 2, 3]);
 });
+
+test('a lease that is given back ends at once, or with the last call that uses it, and is gone for others', async () => {
+  const closed: number[] = [];
+  await using leases = new ViewLeases(new StandingClock());
+  const first = await leases.add(viewOf(0, closed));
+  const second = await leases.add(viewOf(1, closed));
+  await first[Symbol.asyncDispose]();
+  await leases.release(first.id, 'g', 0);
+  expect(closed).toEqual([0]);
+  await leases.release(second.id, 'g', 1);
+  expect(closed).toEqual([0]);
+  expect(leases.size).toBe(0);
+  await expect(leases.release(second.id, 'g', 1)).rejects.toEqual(gone);
+  expect(() => leases.use(second.id, 'g', 1)).toThrow(gone);
+  await second[Symbol.asyncDispose]();
+  expect(closed).toEqual([0, 1]);
+});
