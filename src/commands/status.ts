@@ -1,9 +1,8 @@
 /** `status`: one screen about a running replica: its shards and whether they agree, rounds, peers, warnings. */
-import type { ShardResource, StatusResource } from '../admin/resources.ts';
-import { formatDuration } from '../lib/duration.ts';
+import type { StatusResource } from '../admin/resources.ts';
 import { addAdminOptions, AdminClient, type AdminOptions } from './admin-client.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
-import { table } from './output.ts';
+import { readableStatus } from './status-text.ts';
 
 export const addStatus: AddVerb = (program, environment, onExit) => {
   const command = program
@@ -22,60 +21,9 @@ async function runStatus(context: CommandContext, _: string[], options: AdminOpt
   for (const shard of shards) await context.out.result({ ...shard }, null);
   await context.out.summary(
     { ...summary, shards: shards.length, peers },
-    readable(status, context.clock.nowMs()),
+    readableStatus(status, context.clock.nowMs()),
   );
   if (shards.some(({ agreement }) => agreement.state === 'differs')) return exitCodes.differs;
   const known = status.ready && shards.every(({ agreement }) => agreement.state === 'equal');
   return known ? exitCodes.done : exitCodes.inconclusive;
-}
-
-function readable(status: StatusResource, nowMs: number): string {
-  const {
-    name,
-    version,
-    listen,
-    ready,
-    reason,
-    paused,
-    windowUntil,
-    runsRunning,
-    runsWaiting,
-    peers,
-    warnings,
-  } = status;
-  const held = paused ? ', paused' : windowUntil === null ? '' : `, in a window until ${windowUntil}`;
-  const lines = [
-    `${name} (tallystick ${version}) on ${listen ?? 'no address yet'}: ${ready ? 'ready' : reason}${held}; ${runsRunning} running, ${runsWaiting} waiting`,
-    '',
-    table(
-      ['shard', 'properties', 'copies', 'since', 'last round', 'converged', 'next round', ''],
-      status.shards.map((shard) => shardRow(shard, nowMs)),
-    ),
-    '',
-    peers.length === 0
-      ? 'no peers'
-      : `peers: ${peers.map((peer) => `${peer.name} ${peer.reachable === true ? 'there' : peer.reachable === null ? 'not asked yet' : 'AWAY'}`).join(', ')}`,
-    ...warnings.map((warning) => `warning: ${warning}`),
-  ];
-  return lines.join('\n');
-}
-
-function shardRow(shard: ShardResource, nowMs: number): (string | number)[] {
-  const { agreement, lastRound, lastConvergedAt, nextRoundAt, roundWaits, onTime } = shard;
-  return [
-    `${shard.group}/${shard.shard}`,
-    shard.live ?? '-',
-    agreement.state === 'equal' ? `${agreement.copies.length} equal` : agreement.state,
-    ago(agreement.since, nowMs),
-    lastRound === null ? 'none yet' : `${lastRound.outcome} ${ago(lastRound.at, nowMs)}`,
-    ago(lastConvergedAt, nowMs),
-    nextRoundAt === null || roundWaits !== 'not-due'
-      ? (roundWaits ?? '-')
-      : `in ${formatDuration(Date.parse(nextRoundAt) - nowMs)}`,
-    onTime === false ? 'LATE' : '',
-  ];
-}
-
-function ago(time: string | null, nowMs: number): string {
-  return time === null ? 'never' : `${formatDuration(nowMs - Date.parse(time))} ago`;
 }

@@ -1,4 +1,5 @@
 /** The example settings file: every option with its meaning, default, variable, and whether it can be reloaded. */
+import { wrapText } from '../lib/wrap-text.ts';
 import { formatYaml } from '../lib/yaml.ts';
 import type { Option } from './options.ts';
 import { options } from './settings.ts';
@@ -55,7 +56,7 @@ function optionLines(option: Option, depth: number, hidden: boolean): string[] {
     .trimEnd()
     .split('\n');
   return [
-    ...wrap(meaning).map(comment),
+    ...wrapText(meaning, widthMax).map(comment),
     comment(`(${notes.join('; ')})`),
     ...value.map((line) => (shown === null || hidden ? `# ${indent}${line}` : `${indent}${line}`)),
   ];
@@ -71,13 +72,3 @@ function isGenerated({ path }: Option): boolean {
 }
 
 const widthMax = 100;
-
-function wrap(text: string): string[] {
-  const lines: string[] = [''];
-  for (const word of text.split(' ')) {
-    const last = lines.at(-1) ?? '';
-    if (last !== '' && last.length + word.length >= widthMax) lines.push(word);
-    else lines[lines.length - 1] = last === '' ? word : `${last} ${word}`;
-  }
-  return lines;
-}
