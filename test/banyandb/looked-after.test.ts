@@ -77,7 +77,9 @@ describe.skipIf(banyandbProgram === '')(
         );
         const told = await runCli(['runs', run.id, '--changes', '--admin', replica.admin]);
         for (const id of missedDeletes) expect(told.stdout).toContain(`${group}/p/${id}`);
-        expect((await runCli(['status', '--admin', replica.admin])).code).toBe(0);
+        const status = await runCli(['status', '--admin', replica.admin]);
+        expect(status.code).toBe(0);
+        expect(status.stdout).toMatch(/^banyandb\/main\/0 +- +equal /m);
         expect((await replica.get('/metrics')).body).toContain(
           'tallystick_shard_copies_equal{group="banyandb/main",shard="0"} 1',
         );

@@ -22,7 +22,7 @@ describe.skipIf(banyandbProgram === '' || otherSpellingProgram === '')(
       await cluster.start();
       const [, , third = ''] = cluster.places;
       await cluster.stop(third);
-      await cluster.restart(third, otherSpellingProgram);
+      await cluster.restart(third, { program: otherSpellingProgram });
       await cluster.gateway.makeGroup(group, 1);
       await cluster.gateway.writeAll(group, ids, 'a, b');
       await verbs.settledRound();
@@ -50,7 +50,7 @@ describe.skipIf(banyandbProgram === '' || otherSpellingProgram === '')(
         const [, , third = ''] = cluster.places;
         await cluster.stop(third);
         await cluster.gateway.removeAll(group, missed);
-        await cluster.restart(third, otherSpellingProgram);
+        await cluster.restart(third, { program: otherSpellingProgram });
         const dry = await verbs.run('round', ['--dry-run']);
         expect(idsIn(dry, ({ place }) => place === third)).toEqual([...missed].sort());
         expect(summaryOf(await verbs.run('round'))).toMatchObject({ outcome: 'converged', failed: 0 });

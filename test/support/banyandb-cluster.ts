@@ -21,15 +21,23 @@ import { BanyandbGateway, until } from './banyandb-gateway.ts';
 export const banyandbProgram = programOf('BANYANDB_BIN');
 export const otherSpellingProgram = programOf('BANYANDB_BIN_OTHER_SPELLING');
 
+/** Why nothing is run against a BanyanDB; null where it can be. */
+export const noBanyandb = banyandbProgram === '' ? 'BANYANDB_BIN names no BanyanDB server program' : null;
+
 /** Ports that each process listens on. */
 const portsPerProcess = 7;
 
 export interface ClusterOptions {
-  /** When trees are built: every so often, and so long after a write. */
-  readonly buildEvery?: string;
+  /** When trees are built: on this cron, and so long after a write. */
+  readonly buildCron?: string;
   readonly buildAfter?: string;
-  /** When nodes start BanyanDB's own repair, as a cron; at night unless told. */
-  readonly ownRepair?: string;
+}
+
+export interface RestartOptions {
+  /** Run instead of the program of the variable. */
+  readonly program?: string;
+  /** Beside those that it was started with; they are gone with the next start. */
+  readonly flags?: readonly string[];
 }
 
 interface Started {
@@ -100,12 +108,18 @@ export class BanyandbCluster implements AsyncDisposable {
     await ended;
   }
 
-  /** Starts a stopped node again and waits until it is written to; `program` is run instead where given. */
-  async restart(place: string, program = banyandbProgram): Promise<void> {
+  /** Starts a stopped node again and waits until it is written to. */
+  async restart(place: string, { program, flags = [] }: RestartOptions = {}): Promise<void> {
     const started = this.#processes.get(place);
     if (started === undefined) throw new Error(`no node ${place}`);
-    started.child = this.#run(started.args, started.log, program);
+    // Of a flag that is given twice the later counts.
+    started.child = this.#run([...started.args, ...flags], started.log, program);
     await this.#untilActive(place, true);
+  }
+
+  /** The nodes that have something of a group on their disks. */
+  holders(group: string): readonly string[] {
+    return this.places.filter((place) => existsSync(join(this.#propertyFolder(place), 'data', group)));
   }
 
   /** Throws away what a stopped node has of a group. */
@@ -176,16 +190,17 @@ export class BanyandbCluster implements AsyncDisposable {
   #dataFlags(ports: readonly number[]): string[] {
     const [grpc = 0, http = 0, repair = 0, schema = 0] = ports;
     const folder = dataFolder(`127.0.0.1:${grpc}`);
-    const { buildEvery = '@every 10s', buildAfter = '3s', ownRepair = '0 2 * * *' } = this.#options;
+    const { buildCron = '@every 10s', buildAfter = '3s' } = this.#options;
     return [
       'data',
       ...['--grpc-host=127.0.0.1', `--grpc-port=${grpc}`, `--http-port=${http}`],
       ...['--property-repair-gossip-grpc-host=127.0.0.1', `--property-repair-gossip-grpc-port=${repair}`],
       ...['--schema-server-grpc-host=127.0.0.1', `--schema-server-grpc-port=${schema}`],
       `--schema-server-root-path=${join(this.folder, folder)}`,
-      `--property-repair-build-tree-cron=${buildEvery}`,
+      `--property-repair-build-tree-cron=${buildCron}`,
       `--property-repair-quick-build-tree-time=${buildAfter}`,
-      `--property-repair-trigger-cron=${ownRepair}`,
+      // BanyanDB's own repair waits for the night.
+      '--property-repair-trigger-cron=0 2 * * *',
       ...this.#commonFlags(folder, ports),
     ];
   }

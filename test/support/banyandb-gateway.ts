@@ -10,12 +10,12 @@ const lookMs = 250;
 type Json = Record<string, unknown>;
 
 /** Tries `work` until it gives something other than null. */
-export async function until<T>(what: string, work: () => Promise<T | null>): Promise<T> {
-  const endsMs = performance.now() + patienceMs;
+export async function until<T>(what: string, work: () => Promise<T | null>, waitMs = patienceMs): Promise<T> {
+  const endsMs = performance.now() + waitMs;
   for (;;) {
     const done = await work();
     if (done !== null) return done;
-    if (performance.now() > endsMs) throw new Error(`waited ${patienceMs} ms in vain: ${what}`);
+    if (performance.now() > endsMs) throw new Error(`waited ${waitMs} ms in vain: ${what}`);
     await sleep(lookMs);
   }
 }
@@ -28,10 +28,10 @@ export class BanyandbGateway {
     this.#address = address;
   }
 
-  /** Makes a group of properties named `p` with a tag `s`, a copy of each shard at three nodes, and one entity `first`. */
-  async makeGroup(group: string, shards: number): Promise<void> {
+  /** Makes a group of properties named `p` with a tag `s`, `copies` of each shard, and one entity `first`. */
+  async makeGroup(group: string, shards: number, copies = 3): Promise<void> {
     const metadata = { name: group };
-    const settings = { shard_num: shards, replicas: 2 };
+    const settings = { shard_num: shards, replicas: copies - 1 };
     const schema = { metadata, catalog: 'CATALOG_PROPERTY', resource_opts: settings };
     await until('a group', () => this.#call('POST', '/group/schema', { group: schema }));
     const property = { metadata: { group, name: 'p' }, tags: [{ name: 's', type: 'TAG_TYPE_STRING' }] };

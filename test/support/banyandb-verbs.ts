@@ -33,6 +33,17 @@ export class BanyandbVerbs {
     });
   }
 
+  /** Audits until these nodes' trees hold so many leaves: a tree shows what is written only when it is built. */
+  async untilTreesHold(leaves: number, places = this.cluster.places): Promise<void> {
+    await until(`trees of ${leaves} leaves`, async () => {
+      const held = new Map<string, number>();
+      for (const { peers = [] } of (await this.run('audit')).lines) {
+        for (const peer of peers) held.set(peer.place, (held.get(peer.place) ?? 0) + (peer.leaves ?? 0));
+      }
+      return places.every((place) => held.get(place) === leaves) ? true : null;
+    });
+  }
+
   /** Audits until the trees show that just these differ; the last says so exactly. */
   async auditOf(differing: readonly string[], more: readonly string[] = []): Promise<CliResult> {
     const wanted = [...differing].sort();

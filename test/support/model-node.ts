@@ -150,29 +150,25 @@ export class ModelShard {
 
   /** The rule for a pushed version; returns the node's own where that stays. Throws what the real one panics with. */
   push(sync: PropertySync): { readonly applied: boolean; readonly own: ModelDocument | null } {
-    if (sync.property === undefined) throw new Error('nil dereference');
+    if (sync.property?.metadata === undefined) throw new Error('nil dereference');
     const property = fromWireProperty(sync.property);
     const { deleteTime } = sync;
-    for (const { value } of property.tags) {
-      if (value?.kind === 'intArray' && value.value.length === 0) throw new Error('index out of range');
-    }
-    // A tag without a value is an error of which nobody hears.
-    if (property.tags.some(({ value }) => value === null || value.kind === 'empty')) {
-      return { applied: false, own: null };
-    }
     const older = this.search(property).sort((a, b) =>
       Number(a.property.modRevision - b.property.modRevision),
     );
     const last = older.at(-1);
-    const incoming = { ...this.document(property, deleteTime), id: Buffer.from(sync.id).toString() };
-    if (last === undefined) {
-      this.#update([incoming]);
-      return { applied: true, own: null };
+    const { modRevision = 0n } = last?.property ?? {};
+    const stays =
+      modRevision > property.modRevision ||
+      (modRevision === property.modRevision && last?.deleteTime === deleteTime);
+    if (last !== undefined && stays) return { applied: false, own: last };
+    // Looked at only now: what it cannot store and need not store is no matter.
+    for (const { value } of property.tags) {
+      if (value?.kind === 'intArray' && value.value.length === 0) throw new Error('index out of range');
+      // A tag without a value is an error of which nobody hears.
+      if (value === null || value.kind === 'empty') return { applied: false, own: null };
     }
-    const { modRevision } = last.property;
-    if (modRevision > property.modRevision) return { applied: false, own: last };
-    if (modRevision === property.modRevision && last.deleteTime === deleteTime)
-      return { applied: false, own: last };
+    const incoming = { ...this.document(property, deleteTime), id: Buffer.from(sync.id).toString() };
     this.#update([...this.#tombstonesOf(older), incoming]);
     return { applied: true, own: null };
   }

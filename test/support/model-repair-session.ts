@@ -69,6 +69,8 @@ export class ModelRepairSession {
   #collect(data: RepairRequest['data']): RepairResponse[] {
     if (data.case === 'treeRoot') {
       const { group, shardId, rootSha } = data.value;
+      // Slots that were told before are those of another summary.
+      this.#clientSlots.length = 0;
       // Whoever asks for a shard that is not there makes it.
       this.#shard = this.#node.shard(group, shardId);
       const found = this.#shard.tree !== null || this.#node.everBuilt;
