@@ -78,7 +78,7 @@ export const settingsSchema = z
       .meta(
         note(
           'BanyanDB clusters to look after: a name, a nodes file, a liaison (HOST:PORT) or the groups with their shards, ' +
-            'and a mode (audit says what differs, repair mends it).',
+            'and a mode (audit says what differs, repair mends it where round.mode is repair too).',
           {
             example: [
               { name: 'main', nodes: './banyandb-nodes.yaml', mode: 'audit', liaison: '127.0.0.1:17912' },

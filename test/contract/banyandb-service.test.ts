@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { type ServedNode, serveNode } from '../support/model-cluster.ts';
 import { recordedNode, ringGroup, ringNames } from '../support/recorded-ring.ts';
+import { runCli } from '../support/run-cli.ts';
 import { Cluster, type Replica } from '../support/running-service.ts';
 
 let cluster: Cluster;
@@ -66,4 +67,8 @@ test('mends it where that is allowed', async () => {
     copies: served.map(({ place }) => ({ place })),
   });
   expect(run.counts.changed).toBeGreaterThan(0);
+  await replica.firstRun('/v1/events', ({ outcome }) => outcome === 'converged');
+  // How many nodes it has is not known between rounds.
+  const { stdout } = await runCli(['status', '--admin', replica.admin]);
+  expect(stdout).toMatch(/^banyandb\/main\/0 .*all equal /m);
 });
