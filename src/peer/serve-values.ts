@@ -21,13 +21,7 @@ import {
 } from './generated/tallystick/v1/shard_pb.ts';
 import { checkPlace, type ServedCall } from './served-call.ts';
 import type { ShardProvider } from './shard-provider.ts';
-import {
-  applyBatchesAheadMax,
-  fetchBatchBytesMax,
-  fetchKeysInFlightMax,
-  fetchKeysMax,
-  reasonLengthMax,
-} from './wire-limits.ts';
+import { applyBatchesAheadMax, fetchKeysInFlightMax, fetchKeysMax, reasonLengthMax } from './wire-limits.ts';
 import { asBuffer, badMessage, fromWireSettings, readCount } from './wire-tree.ts';
 import { checkKey, fromWireVersion, toWireVersion, wireVersionBytes } from './wire-version.ts';
 
@@ -79,7 +73,7 @@ async function* fetchBatches(
   fetched: AsyncIterable<{ readonly key: Buffer; readonly version: StoredVersion | null }>,
   call: ServedCall,
 ): AsyncGenerator<FetchResponse> {
-  const { sendBytesMax } = call.options.limits;
+  const { sendBytesMax, fetchBatchBytesMax } = call.options.limits;
   let answers: Version[] = [];
   let bytes = 0;
   for await (const { key, version } of fetched) {

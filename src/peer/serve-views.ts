@@ -97,7 +97,7 @@ async function* slotsOf(
   call: ServedCall,
 ): AsyncGenerator<SlotsResponse> {
   yield create(SlotsResponseSchema, { header: toWireTree(view.description), lease: id });
-  if (!request.headerOnly) yield* encodeSlotPages(view.slots(call.signal));
+  if (!request.headerOnly) yield* encodeSlotPages(view.slots(call.signal), call.options.limits.pageBytesMax);
 }
 
 export async function* serveLeaves(
@@ -111,5 +111,7 @@ export async function* serveLeaves(
   const count = leased.view.description.slotScheme?.slots ?? slotsMax;
   checkSlotNumbers(slots, count);
   checkSlotNumbers(headSlots, count);
-  yield* encodeLeafPages(leased.view.leaves(slots, call.signal), new Set(headSlots));
+  const { pageBytesMax } = call.options.limits;
+  const leaves = leased.view.leaves(slots, call.signal);
+  yield* encodeLeafPages(leaves, { pageBytesMax, headSlots: new Set(headSlots) });
 }

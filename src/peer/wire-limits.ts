@@ -13,12 +13,6 @@ export const abilitiesMax = 64;
 /** Bytes of a peer's name: one label for logs and reports. */
 export const peerNameBytesMax = 256;
 
-/** Largest page of leaves or slots: a few thousand leaves, small beside the flow control windows. */
-export const pageBytesMax = 256 * 1024;
-
-/** Largest batch of fetched versions, unless one version alone is larger. */
-export const fetchBatchBytesMax = 1024 * 1024;
-
 /** Keys in one message of a fetch, so that a message of the longest keys stays below 4 MiB. */
 export const fetchKeysMax = 256;
 
@@ -69,11 +63,17 @@ export interface WireLimits {
   readonly sendBytesMax: number;
   /** Largest message accepted, in bytes. */
   readonly acceptBytesMax: number;
+  /** Largest page of leaves or slots that a server sends: a few thousand leaves, small beside the flow control windows. */
+  readonly pageBytesMax: number;
+  /** Largest batch of fetched versions that a server sends, unless one version alone is larger. */
+  readonly fetchBatchBytesMax: number;
 }
 
 export const defaultWireLimits: WireLimits = {
   sendBytesMax: 4 * 1024 * 1024,
   acceptBytesMax: 10 * 1024 * 1024,
+  pageBytesMax: 256 * 1024,
+  fetchBatchBytesMax: 1024 * 1024,
 };
 
 /** How long a step may take, in milliseconds; the name of each is the step a `timeout` error names. */

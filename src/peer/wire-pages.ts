@@ -13,7 +13,7 @@ import {
   type SlotsResponse,
   SlotsResponseSchema,
 } from './generated/tallystick/v1/shard_pb.ts';
-import { keyBytesMax, pageBytesMax } from './wire-limits.ts';
+import { keyBytesMax } from './wire-limits.ts';
 import { asBuffer, badMessage, readCount } from './wire-tree.ts';
 
 // Digest, and at most 5 and 10 bytes of varints.
@@ -25,11 +25,12 @@ const leafBytesBesideKey = digestBytes + 8 + 13;
 // Tags and lengths of a page's columns.
 const leafPageOverheadBytes = 40;
 
-/** Slot summaries in pages of at most {@link pageBytesMax}. */
+/** Slot summaries in pages of at most `pageBytesMax`, or of one summary. */
 export async function* encodeSlotPages(
   pages: AsyncIterable<readonly SlotSummary[]>,
+  pageBytesMax: number,
 ): AsyncGenerator<SlotsResponse> {
-  const rowsMax = Math.floor(pageBytesMax / slotBytesMax);
+  const rowsMax = Math.max(1, Math.floor(pageBytesMax / slotBytesMax));
   let gathered: SlotSummary[] = [];
   for await (const page of pages) {
     gathered = gathered.length === 0 ? [...page] : gathered.concat(page);
@@ -64,12 +65,12 @@ export function decodeSlots({ slots, leaves, digests }: SlotsResponse): SlotSumm
 }
 
 /**
- * Leaf pages in messages of at most {@link pageBytesMax}: large pages are cut, small ones travel together. Digests of
- * `headSlots` go as heads.
+ * Leaf pages in messages of at most `pageBytesMax`, or of one leaf: large pages are cut, small ones travel together.
+ * Digests of `headSlots` go as heads.
  */
 export async function* encodeLeafPages(
   pages: AsyncIterable<LeafPage>,
-  headSlots: ReadonlySet<number> = new Set(),
+  { pageBytesMax, headSlots }: { readonly pageBytesMax: number; readonly headSlots: ReadonlySet<number> },
 ): AsyncGenerator<LeavesResponse> {
   let gathered: WireLeafPage[] = [];
   let bytes = 0;

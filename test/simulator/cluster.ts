@@ -8,11 +8,15 @@ import { keyedRandom } from './keyed-random.ts';
 import { LocalStore } from './local-store.ts';
 import { MemoryStore } from './memory-store.ts';
 import { calm, Network, type Weather } from './network.ts';
-import { Replica, type Store } from './replica.ts';
+import { Replica, type Serving, type Store } from './replica.ts';
+import { narrowness, serveReplica } from './serve-replica.ts';
 import { SkewedClock, VirtualTime } from './virtual-time.ts';
 
 /** One seed in this many runs over real databases and tree files, which costs ten times as much. */
 const realEvery = 20;
+
+/** Share of seeds that go over the wire of production. */
+const wiredShare = 1 / 6;
 
 /** Greatest skew of a clock; a day off is what a machine without time service shows. */
 const skewMsMax = 24 * 3_600_000;
@@ -30,6 +34,8 @@ export interface Cluster {
   readonly scratch: string;
   /** Share of operations that put an older database in place; only where there are databases. */
   readonly restores: boolean;
+  /** Whether coordinators reach replicas by the wire of production. */
+  readonly wired: boolean;
 }
 
 /** A memory file system where there is one: nothing here needs to last. */
@@ -41,6 +47,7 @@ export function makeCluster(seed: number): Cluster {
   const random = keyedRandom(seed, 'cluster');
   const time = new VirtualTime();
   const real = seed % realEvery === 0;
+  const wired = random.chance(wiredShare);
   const network = new Network(time, seed, random.chance(0.1) ? calm : roughWeather(random));
   const slots = random.pick([1, 4, 32]);
   const scratch = fs.mkdtempSync(join(scratchFolder(), 'tallystick-simulator-'));
@@ -48,11 +55,14 @@ export function makeCluster(seed: number): Cluster {
   const replicas = Array.from({ length: count }, (_, position) => {
     const name = `r${position}`;
     const clock = new SkewedClock(time, name, skewOf(random));
-    const foreign = !real && position > 0 && random.chance(0.1);
+    const foreign = false;
     const store: Store = real
       ? new LocalStore({ place: name, root: join(scratch, name), clock, slots })
       : new MemoryStore({ place: name, clock, slots, pageLeaves: 1 + random.below(5), foreign });
-    return new Replica({ name, kind: foreign ? 'banyandb' : 'tallystick', clock, store });
+    const narrow = narrowness(random);
+    const settings = { shards: 1, slots, spelling: 'compact' } as const;
+    const serve = (replica: Replica): Serving => serveReplica(replica, settings, narrow);
+    return new Replica({ name, kind: foreign ? 'banyandb' : 'tallystick', clock, store, serve });
   });
   return {
     time,
@@ -64,6 +74,7 @@ export function makeCluster(seed: number): Cluster {
     operations: real ? 30 : 60,
     scratch,
     restores: real && random.chance(0.5),
+    wired,
   };
 }
 

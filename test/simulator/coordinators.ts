@@ -3,11 +3,15 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { CodedError } from '../../src/lib/coded-error.ts';
 import { type RoundOptions, type RoundReport, runRound } from '../../src/round/run-round.ts';
+import type { Member } from '../../src/round/member.ts';
 import type { Cluster } from './cluster.ts';
+import { keyedRandom } from './keyed-random.ts';
 import { Violation } from './invariants.ts';
 import type { Replica } from './replica.ts';
-import { Run } from './run.ts';
+import { NotedMember } from './noted-member.ts';
+import { Run, RunClock } from './run.ts';
 import { SimulatedMember } from './simulated-member.ts';
+import { peerMember } from './wire.ts';
 
 /** How long a cancelled run may take to end, in virtual milliseconds. */
 const cancelledWithinMs = 1_000;
@@ -43,12 +47,11 @@ export class Coordinators {
     replicas: readonly Replica[],
     options: Partial<RoundOptions>,
   ): Promise<RoundReport | null> {
-    const { time, network, invariants, scratch } = this.#cluster;
-    const members = replicas.map((replica) => new SimulatedMember(network, run, replica));
-    const clock = { nowNs: () => 0n, nowMs: () => time.nowMs, monotonicMs: () => time.nowMs, sleep: noSleep };
+    const { time, invariants, scratch } = this.#cluster;
+    const members = replicas.map((replica) => this.#member(run, replica));
     try {
       const report = await runRound(members, {
-        clock,
+        clock: new RunClock(time, run),
         signal: run.signal,
         spoolDirectory: scratch,
         ...options,
@@ -68,6 +71,22 @@ export class Coordinators {
       // Whatever a replica still holds for it, its connection is closed.
       await run.die();
     }
+  }
+
+  #member(run: Run, replica: Replica): Member {
+    const { network, wired } = this.#cluster;
+    // Who coordinates has its own copy at hand.
+    const far = wired && run.host !== replica.name;
+    const member = far ? peerMember(network, run, replica) : new SimulatedMember(network, run, replica);
+    const chunk = 1 + keyedRandom(network.seed, `chunk ${replica.name}`).below(6);
+    return new NotedMember(member, {
+      run,
+      replica,
+      chunk,
+      onViolation: (violation) => {
+        this.violation ??= violation;
+      },
+    });
   }
 
   /** A dry run whose plan is kept, carried out whenever it comes up again. */
@@ -114,8 +133,4 @@ export class Coordinators {
       if (this.#cluster.time.nowMs - run.startedMs > runMsMax) throw new Violation(`${run.id} does not end`);
     }
   }
-}
-
-async function noSleep(): Promise<never> {
-  throw new Error('a coordinator does not sleep');
 }

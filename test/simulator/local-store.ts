@@ -109,10 +109,8 @@ export class LocalStore implements Store {
     }
   }
 
-  async treeContents(): Promise<Contents | null> {
-    if (!(await this.hasGroup())) return new Map();
-    const newest = (await this.#trees.generations()).at(-1);
-    return newest === undefined ? null : (this.#builtOf.get(newest) ?? null);
+  builtOf({ generation }: ViewDescription): Contents | null {
+    return generation === null ? new Map() : (this.#builtOf.get(generation) ?? null);
   }
 
   backUp(): void {

@@ -22,7 +22,8 @@ export class MemoryStore implements Store {
   readonly hasCrashPoints = false;
   readonly #clock: SkewedClock;
   #revisionMax = 0n;
-  #treeContents: Contents | null = null;
+  /** What the index held when each generation was made. */
+  readonly #builtOf = new Map<bigint, Contents>();
 
   constructor({ place, clock, slots, pageLeaves, foreign }: MemoryStoreOptions) {
     this.#clock = clock;
@@ -47,7 +48,7 @@ export class MemoryStore implements Store {
 
   #build(): void {
     this.copy.build();
-    this.#treeContents = this.contents();
+    this.#builtOf.set(this.copy.generation, this.contents());
   }
 
   async hasGroup(): Promise<boolean> {
@@ -63,8 +64,8 @@ export class MemoryStore implements Store {
     return new Map(this.copy.versions.map((version) => [version.key.toString('latin1'), version]));
   }
 
-  async treeContents(): Promise<Contents | null> {
-    return this.#treeContents;
+  builtOf({ generation }: ViewDescription): Contents | null {
+    return generation === null ? null : (this.#builtOf.get(generation) ?? null);
   }
 
   backUp(): void {}

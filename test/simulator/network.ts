@@ -43,6 +43,8 @@ export class Network {
   readonly seed: number;
   /** Pairs of names that cannot reach each other, as `a|b` with a before b. */
   readonly cuts = new Set<string>();
+  /** Who dies of what it works on now. */
+  #dying: Replica | null = null;
   /** Told of every replica that crashed in a call. */
   onCrash: (replica: Replica) => void = () => undefined;
 
@@ -65,17 +67,40 @@ export class Network {
     const far = run.host !== replica.name;
     const delay = (): number => 1 + (far ? random.below(weather.delayMs) : 0);
     await run.goOn(this.time.wait(delay(), `${key} asks`, run.signal));
-    if (far && this.#isLost(run, replica, random)) await this.#timeOut(run, replica, key);
+    if (far && this.isLost(run, replica, random)) await this.#timeOut(run, replica, key);
     if (!replica.up) throw unreachable(replica, 'is down');
     if (call.again !== undefined && random.chance(weather.repeated)) {
-      this.#repeat(replica, call.again, `${key} again`, random);
+      this.repeat(replica, `${key} again`, random, call.again);
     }
     const done = await this.#perform(call, random);
     if (done === null) await this.#timeOut(run, replica, key);
     await run.goOn(this.time.wait(delay(), `${key} answers ${done?.code ?? 'well'}`, run.signal));
-    if (far && this.#isLost(run, replica, random)) await this.#timeOut(run, replica, key);
+    if (far && this.isLost(run, replica, random)) await this.#timeOut(run, replica, key);
     if (done === null || 'error' in done) throw done?.error;
     return done.result;
+  }
+
+  /** Gives a replica what it works on until all has come to rest; it may die of it. */
+  async deliver(replica: Replica, random: SeededRandom, work: () => void): Promise<void> {
+    const crashAt = random.chance(this.weather.crash) ? random.below(12) : null;
+    replica.touched = true;
+    if (crashAt === null) return work();
+    if (crashAt === 0 && !replica.store.hasCrashPoints) {
+      await replica.crash();
+      return this.onCrash(replica);
+    }
+    this.#dying = replica;
+    replica.dieAt(crashAt);
+    work();
+  }
+
+  /** To be called when all has come to rest: who was to die of its work is dead now. */
+  async cameToRest(): Promise<void> {
+    const replica = this.#dying;
+    if (replica === null) return;
+    this.#dying = null;
+    await replica.died();
+    this.onCrash(replica);
   }
 
   /** Null when the replica crashed. */
@@ -93,7 +118,8 @@ export class Network {
     }
   }
 
-  #isLost(run: Run, replica: Replica, random: SeededRandom): boolean {
+  /** Whether a message between a coordinator and a replica is lost now. */
+  isLost(run: Run, replica: Replica, random: SeededRandom): boolean {
     return random.chance(this.weather.lost) || this.cuts.has(Network.pair(run.host, replica.name));
   }
 
@@ -102,7 +128,8 @@ export class Network {
     throw new CodedError('timeout', `${replica.name} did not answer`, { place: replica.name });
   }
 
-  #repeat(replica: Replica, again: () => Promise<unknown>, key: string, random: SeededRandom): void {
+  /** Has a request reach the replica once more, some time later. */
+  repeat(replica: Replica, key: string, random: SeededRandom, again: () => Promise<unknown>): void {
     const { life } = replica;
     this.time
       .wait(1 + random.below(repeatDelayMs), key)

@@ -39,14 +39,13 @@ export class NetworkedCopy implements ShardCopy {
     const replica = this.#replica;
     const run = this.#run;
     const life = replica.life;
-    const { view, contents } = await this.#call('view', async () => {
+    const view = await this.#call('view', async () => {
       const opened = replica.hold(
         await replica.store.copy.openView(spelling === undefined ? {} : { spelling }),
       );
       run.opened(opened, () => replica.release(opened));
-      return { view: opened, contents: await replica.store.treeContents() };
+      return opened;
     });
-    if (contents !== null) run.compared.set(this.place, contents);
     const ask = async <Result>(what: string, work: () => Promise<Result>): Promise<Result> =>
       await this.#call(what, async () => {
         if (replica.life !== life) throw unreachable(replica, 'restarted since');
@@ -81,12 +80,7 @@ export class NetworkedCopy implements ShardCopy {
   }
 
   async #fetchChunk(keys: readonly Buffer[]): Promise<Fetched[]> {
-    const answers = await this.#call('fetch', () => Array.fromAsync(this.#replica.store.copy.fetch(keys)));
-    const { fetched } = this.#run;
-    const here = fetched.get(this.place) ?? new Map();
-    for (const { key, version } of answers) here.set(key.toString('latin1'), version);
-    fetched.set(this.place, here);
-    return answers;
+    return await this.#call('fetch', () => Array.fromAsync(this.#replica.store.copy.fetch(keys)));
   }
 
   async openApply({ settings, confirmed }: ApplyOptions): Promise<ApplySession> {

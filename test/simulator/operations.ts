@@ -113,7 +113,7 @@ export class Operations {
     if (replica === null) return;
     await this.#at(replica, () => replica.store.build());
     const tree = await replica.store.listedTree();
-    const contents = await replica.store.treeContents();
+    const contents = tree && replica.store.builtOf(tree);
     if (tree !== null && contents !== null)
       this.#cluster.invariants.checkFresh(replica, tree.stale, contents);
   }

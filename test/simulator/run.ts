@@ -1,6 +1,8 @@
 /** One run of a coordinator in a simulated cluster: its calls, its death, what it compared. */
 import type { Version } from '../../src/property/version.ts';
+import type { Clock } from '../../src/lib/clock.ts';
 import type { Contents } from './replica.ts';
+import { startMs, type VirtualTime } from './virtual-time.ts';
 
 export class Run {
   readonly id: string;
@@ -72,6 +74,11 @@ export class Run {
     this.#resources.set(resource, close);
   }
 
+  /** It has ended by itself. */
+  forget(resource: AsyncDisposable): void {
+    this.#resources.delete(resource);
+  }
+
   /** Whether a replica still has it open for this run. */
   holds(resource: AsyncDisposable): boolean {
     return this.#resources.has(resource);
@@ -81,5 +88,34 @@ export class Run {
     const close = this.#resources.get(resource);
     this.#resources.delete(resource);
     await close?.();
+  }
+}
+
+/** The clock of a coordinator: true, and it rings no more when the coordinator is dead. */
+export class RunClock implements Clock {
+  readonly #time: VirtualTime;
+  readonly #run: Run;
+  #sleeps = 0;
+
+  constructor(time: VirtualTime, run: Run) {
+    this.#time = time;
+    this.#run = run;
+  }
+
+  nowNs(): bigint {
+    return BigInt(this.nowMs()) * 1_000_000n;
+  }
+
+  nowMs(): number {
+    return startMs + this.#time.nowMs;
+  }
+
+  monotonicMs(): number {
+    return this.#time.nowMs;
+  }
+
+  async sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    const key = `sleep ${this.#run.id} ${this.#sleeps++}`;
+    await this.#run.goOn(this.#time.wait(delayMs, key, signal));
   }
 }

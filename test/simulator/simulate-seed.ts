@@ -48,11 +48,12 @@ async function operate(cluster: Cluster, coordinators: Coordinators): Promise<vo
   };
   const operations = new Operations(cluster, coordinators);
   followSchedules(cluster, coordinators, operations.begin());
-  await time.run(async () => check(cluster, coordinators));
+  await time.run(() => check(cluster, coordinators));
 }
 
 /** After every event: nothing went back, and no run broke its word. */
-function check({ invariants, replicas }: Cluster, coordinators: Coordinators): void {
+async function check({ invariants, network, replicas }: Cluster, coordinators: Coordinators): Promise<void> {
+  await network.cameToRest();
   invariants.look(replicas);
   coordinators.checkTimes();
   if (coordinators.violation !== null) throw coordinators.violation;
@@ -77,7 +78,7 @@ async function comeToRest(cluster: Cluster, coordinators: Coordinators): Promise
       if (replica.kind === 'banyandb') await replica.store.build();
     }
     const { report } = coordinators.start(replicas, 'operator', { confirmed: 1_000_000 });
-    await cluster.time.run(async () => check(cluster, coordinators));
+    await cluster.time.run(() => check(cluster, coordinators));
     const done = await report;
     if (coordinators.violation !== null) throw coordinators.violation;
     shipped = done?.repair.shipped ?? Infinity;

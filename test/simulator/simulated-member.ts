@@ -25,12 +25,10 @@ export class SimulatedMember implements Member {
 
   async offer(): Promise<Offer> {
     const { store } = this.#replica;
-    const { present, tree, contents } = await this.#call('offer', async () => ({
+    const { present, tree } = await this.#call('offer', async () => ({
       present: await store.hasGroup(),
       tree: await store.listedTree(),
-      contents: await store.treeContents(),
     }));
-    if (contents !== null) this.#run.compared.set(this.place, contents);
     return {
       groups: present ? [{ group, shards: 1, offered: [0] }] : [],
       tree: () => tree,

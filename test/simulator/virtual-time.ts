@@ -8,7 +8,7 @@ import type { Clock } from '../../src/lib/clock.ts';
 import { CodedError } from '../../src/lib/coded-error.ts';
 
 /** 2023-11-14, as good as any; revisions and delete times are stamped from here on. */
-const startMs = 1_700_000_000_000;
+export const startMs = 1_700_000_000_000;
 
 interface Event {
   readonly atMs: number;

@@ -72,6 +72,11 @@ export class MemoryShardCopy implements ShardCopy {
     return this.#tree !== null && this.#tree.sequence !== this.#sequence;
   }
 
+  /** Generation of the newest tree; 0 where there is none. */
+  get generation(): bigint {
+    return this.#tree?.sequence ?? 0n;
+  }
+
   /** The root of the newest tree in hex; empty for an empty shard. */
   get root(): string {
     return this.#tree === null ? 'no tree' : composeTree(this.#tree).root.toString('hex');
