@@ -3,11 +3,13 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SeededRandom } from '../support/seeded-random.ts';
-import { Invariants } from './invariants.ts';
+import type { NodeCopyOptions } from '../../src/banyandb/node-shard-copy.ts';
+import { Invariants, type Violation } from './invariants.ts';
 import { keyedRandom } from './keyed-random.ts';
 import { LocalStore } from './local-store.ts';
 import { MemoryStore } from './memory-store.ts';
 import { calm, Network, type Weather } from './network.ts';
+import { NodeStore } from './node-store.ts';
 import { Replica, type Serving, type Store } from './replica.ts';
 import { narrowness, serveReplica } from './serve-replica.ts';
 import { SkewedClock, VirtualTime } from './virtual-time.ts';
@@ -17,6 +19,9 @@ const realEvery = 20;
 
 /** Share of seeds that go over the wire of production. */
 const wiredShare = 1 / 6;
+
+/** Share of seeds with BanyanDB nodes in the cluster. */
+const nodesShare = 1 / 6;
 
 /** Greatest skew of a clock; a day off is what a machine without time service shows. */
 const skewMsMax = 24 * 3_600_000;
@@ -36,6 +41,10 @@ export interface Cluster {
   readonly restores: boolean;
   /** Whether coordinators reach replicas by the wire of production. */
   readonly wired: boolean;
+  /** How BanyanDB nodes are pushed to. */
+  readonly nodeManner: NodeCopyOptions;
+  /** Whether the nodes also repair by themselves, which brings deletes back. */
+  readonly ownRepair: boolean;
 }
 
 /** A memory file system where there is one: nothing here needs to last. */
@@ -48,34 +57,69 @@ export function makeCluster(seed: number): Cluster {
   const time = new VirtualTime();
   const real = seed % realEvery === 0;
   const wired = random.chance(wiredShare);
+  const withNodes = !real && random.chance(nodesShare);
   const network = new Network(time, seed, random.chance(0.1) ? calm : roughWeather(random));
-  const slots = random.pick([1, 4, 32]);
   const scratch = fs.mkdtempSync(join(scratchFolder(), 'tallystick-simulator-'));
+  const invariants = new Invariants();
+  const making: Making = {
+    random,
+    time,
+    slots: random.pick([1, 4, 32]),
+    scratch,
+    invariants,
+    onViolation: (violation) => network.broke(violation),
+  };
   const count = real ? 2 + random.below(3) : 2 + random.below(6);
+  const nodes = withNodes ? Math.min(count, 1 + random.below(3)) : 0;
   const replicas = Array.from({ length: count }, (_, position) => {
-    const name = `r${position}`;
-    const clock = new SkewedClock(time, name, skewOf(random));
-    const foreign = false;
-    const store: Store = real
-      ? new LocalStore({ place: name, root: join(scratch, name), clock, slots })
-      : new MemoryStore({ place: name, clock, slots, pageLeaves: 1 + random.below(5), foreign });
-    const narrow = narrowness(random);
-    const settings = { shards: 1, slots, spelling: 'compact' } as const;
-    const serve = (replica: Replica): Serving => serveReplica(replica, settings, narrow);
-    return new Replica({ name, kind: foreign ? 'banyandb' : 'tallystick', clock, store, serve });
+    if (position < nodes) return makeNode(`r${position}`, making);
+    return makeReplica(`r${position}`, real, making);
   });
   return {
     time,
     network,
     replicas,
-    invariants: new Invariants(),
+    invariants,
     random: keyedRandom(seed, 'operations'),
     entities: random.pick([1, 2, 6, 24]),
     operations: real ? 30 : 60,
     scratch,
     restores: real && random.chance(0.5),
     wired,
+    nodeManner: {
+      pushesPerSecond: random.pick([0, 5, 200]),
+      deleteExpiryMs: random.pick([null, 600_000, 7 * 24 * 3_600_000]),
+    },
+    ownRepair: nodes > 1 && random.chance(0.5),
   };
+}
+
+/** What replicas are made from. */
+interface Making {
+  readonly random: SeededRandom;
+  readonly time: VirtualTime;
+  readonly slots: number;
+  readonly scratch: string;
+  readonly invariants: Invariants;
+  readonly onViolation: (violation: Violation) => void;
+}
+
+function makeReplica(name: string, real: boolean, { random, time, slots, scratch }: Making): Replica {
+  const clock = new SkewedClock(time, name, skewOf(random));
+  const store: Store = real
+    ? new LocalStore({ place: name, root: join(scratch, name), clock, slots })
+    : new MemoryStore({ place: name, clock, slots, pageLeaves: 1 + random.below(5) });
+  const narrow = narrowness(random);
+  const settings = { shards: 1, slots, spelling: 'compact' } as const;
+  const serve = (replica: Replica): Serving => serveReplica(replica, settings, narrow);
+  return new Replica({ name, kind: 'tallystick', clock, store, serve });
+}
+
+function makeNode(name: string, { random, time, slots, invariants, onViolation }: Making): Replica {
+  const clock = new SkewedClock(time, name, skewOf(random));
+  const onWentBack = (key: string): void => invariants.wentBack(name, key, time.nowMs);
+  const store = new NodeStore({ place: name, clock, slots, onViolation, onWentBack });
+  return new Replica({ name, kind: 'banyandb', clock, store, serve: () => store.serve() });
 }
 
 function roughWeather(random: SeededRandom): Weather {

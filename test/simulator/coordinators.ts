@@ -11,7 +11,7 @@ import type { Replica } from './replica.ts';
 import { NotedMember } from './noted-member.ts';
 import { Run, RunClock } from './run.ts';
 import { SimulatedMember } from './simulated-member.ts';
-import { peerMember } from './wire.ts';
+import { nodeMember, peerMember } from './wire.ts';
 
 /** How long a cancelled run may take to end, in virtual milliseconds. */
 const cancelledWithinMs = 1_000;
@@ -74,18 +74,18 @@ export class Coordinators {
   }
 
   #member(run: Run, replica: Replica): Member {
-    const { network, wired } = this.#cluster;
+    const { network, wired, nodeManner } = this.#cluster;
+    let member: Member;
+    if (replica.kind === 'banyandb') member = nodeMember(network, run, replica, nodeManner);
     // Who coordinates has its own copy at hand.
-    const far = wired && run.host !== replica.name;
-    const member = far ? peerMember(network, run, replica) : new SimulatedMember(network, run, replica);
+    else if (wired && run.host !== replica.name) member = peerMember(network, run, replica);
+    else member = new SimulatedMember(network, run, replica);
     const chunk = 1 + keyedRandom(network.seed, `chunk ${replica.name}`).below(6);
     return new NotedMember(member, {
       run,
       replica,
       chunk,
-      onViolation: (violation) => {
-        this.violation ??= violation;
-      },
+      onViolation: (violation) => network.broke(violation),
     });
   }
 

@@ -42,9 +42,23 @@ export function joined(all: readonly Contents[]): Contents {
   return greatest;
 }
 
+/**
+ * Whether a BanyanDB node that has `has` lacks nothing of `wanted`. Of two tombstones of one revision it keeps whichever
+ * comes last, and it stamps some anew; none is less a delete than the other.
+ */
+export function isAtNode(has: Version, wanted: Version): boolean {
+  if (has.revision !== wanted.revision) return has.revision > wanted.revision;
+  if (has.deleteTime !== 0n) return true;
+  return wanted.deleteTime === 0n && orderOf(has, wanted) >= 0;
+}
+
 export class Invariants {
   /** Per replica, what it held when it was last looked at. */
-  readonly #seen = new Map<Replica, Contents>();
+  readonly #seen = new Map<string, Map<string, Version>>();
+  /** Digests of all versions that anybody wrote. */
+  readonly #written = new Set<string>();
+  /** Per replica and entity, when it last went back by what the store itself does. */
+  readonly #wentBackMs = new Map<string, number>();
 
   /** Holds every replica that was touched to what it held before. */
   look(replicas: readonly Replica[]): void {
@@ -52,33 +66,55 @@ export class Invariants {
       if (!replica.touched) continue;
       replica.touched = false;
       const now = replica.store.contents();
-      this.#compare(replica.name, this.#seen.get(replica) ?? new Map(), now);
-      this.#seen.set(replica, now);
+      const before = this.#seen.get(replica.name) ?? new Map();
+      this.#compare(replica, before, now);
+      if (replica.kind === 'tallystick') this.#checkWritten(replica.name, before, now);
+      this.#seen.set(replica.name, new Map(now));
     }
   }
 
-  #compare(place: string, before: Contents, now: Contents): void {
+  #compare({ name, kind }: Replica, before: Contents, now: Contents): void {
     for (const [key, old] of before) {
       const version = now.get(key);
       const entity = JSON.stringify(key);
-      if (version === undefined) throw new Violation(`${place} lost ${entity} at ${describe(old)}`);
+      if (version === undefined) throw new Violation(`${name} lost ${entity} at ${describe(old)}`);
+      if (version === old) continue;
       if (old.deleteTime !== 0n && version.deleteTime === 0n && version.revision <= old.revision) {
         throw new Violation(
-          `${place} undid the delete of ${entity}: ${describe(old)}, now ${describe(version)}`,
+          `${name} undid the delete of ${entity}: ${describe(old)}, now ${describe(version)}`,
         );
       }
-      if (orderOf(version, old) < 0) {
-        throw new Violation(
-          `${place} went back with ${entity} from ${describe(old)} to ${describe(version)}`,
-        );
+      const forward = kind === 'banyandb' ? isAtNode(version, old) : orderOf(version, old) >= 0;
+      if (!forward) {
+        throw new Violation(`${name} went back with ${entity} from ${describe(old)} to ${describe(version)}`);
       }
     }
+  }
+
+  #checkWritten(place: string, before: Contents, now: Contents): void {
+    for (const [key, version] of now) {
+      if (before.get(key) === version || this.#written.has(nameOf(version))) continue;
+      throw new Violation(
+        `${place} has ${JSON.stringify(key)} at ${describe(version)}, which nobody ever wrote`,
+      );
+    }
+  }
+
+  /** Somebody wrote these, or tried to. */
+  wrote(versions: Iterable<Version>): void {
+    for (const version of versions) this.#written.add(nameOf(version));
   }
 
   /** An operator put an older database in place: what is there now is what counts. */
   forget(replica: Replica): void {
-    this.#seen.delete(replica);
+    this.#seen.delete(replica.name);
     replica.touched = true;
+  }
+
+  /** An entity went back at a replica by what its store does on its own: only that, and only now, is not ours to hold. */
+  wentBack(place: string, key: string, nowMs: number): void {
+    this.#seen.get(place)?.delete(key);
+    this.#wentBackMs.set(`${place} ${key}`, nowMs);
   }
 
   /** A tree that is said to be of the index as it is must be. */
@@ -87,21 +123,20 @@ export class Invariants {
     throw new Violation(`${replica.name} says its tree is of its index as it is, and it is not`);
   }
 
-  /** A write that was acknowledged is there. */
-  checkWritten(replica: Replica, key: string, before: Version | undefined): void {
+  /** A write that was acknowledged is there: `written` itself, or a greater version. */
+  checkAcknowledged(replica: Replica, key: string, written: Version): void {
     const now = replica.store.contents().get(key);
-    if (now === undefined)
-      throw new Violation(`${replica.name} acknowledged ${JSON.stringify(key)} and has none`);
-    if (before !== undefined && orderOf(now, before) < 0) {
-      throw new Violation(`${replica.name} answered a write of ${JSON.stringify(key)} by an older version`);
-    }
+    if (now !== undefined && orderOf(now, written) >= 0) return;
+    const found = now === undefined ? 'nothing' : describe(now);
+    throw new Violation(
+      `${replica.name} acknowledged ${JSON.stringify(key)} at ${describe(written)} and has ${found}`,
+    );
   }
 
   /** Holds a run to what it says of itself. */
   checkReport(run: Run, report: RoundReport, replicas: readonly Replica[]): void {
     const [shard] = report.repair.shards;
     const places = shard?.copies.map(({ place }) => place) ?? [];
-    const compared = places.map((place) => ({ place, contents: run.compared.get(place) ?? new Map() }));
     if (shard?.outcome === 'matched') checkMatched(run, places, replicas);
     if (report.outcome !== 'converged') {
       if (!report.reason) throw new Violation(`${run.id} ended ${report.outcome} and does not say why`);
@@ -110,31 +145,27 @@ export class Invariants {
     if (places.length < replicas.length) {
       throw new Violation(`${run.id} says converged over ${places.length} of ${replicas.length} copies`);
     }
-    const wanted = joined(compared.map(({ contents }) => contents));
-    for (const replica of replicas) this.#checkHas(replica, wanted, `${run.id} says converged`);
+    const wanted = joined(places.map((place) => run.compared.get(place) ?? new Map()));
+    for (const replica of replicas) this.#checkHas(replica, wanted, run);
   }
 
-  #checkHas(replica: Replica, wanted: Contents, why: string): void {
-    const held = replica.store.contents();
+  #checkHas({ name, kind, store }: Replica, wanted: Contents, run: Run): void {
+    const held = store.contents();
     for (const [key, version] of wanted) {
       const has = held.get(key);
-      if (has !== undefined && orderOf(has, version) >= 0) continue;
+      if (has !== undefined && (kind === 'banyandb' ? isAtNode(has, version) : orderOf(has, version) >= 0))
+        continue;
+      if ((this.#wentBackMs.get(`${name} ${key}`) ?? -1) >= run.startedMs) continue;
       const found = has === undefined ? 'nothing' : describe(has);
       throw new Violation(
-        `${why}; ${replica.name} has ${found} of ${JSON.stringify(key)}, not ${describe(version)}`,
+        `${run.id} says converged; ${name} has ${found} of ${JSON.stringify(key)}, not ${describe(version)}`,
       );
     }
   }
+}
 
-  /** When all has come to rest every replica holds the greatest of all there was, and its tree says so. */
-  checkEnd(replicas: readonly Replica[], greatest: Contents): void {
-    for (const replica of replicas) {
-      this.#checkHas(replica, greatest, 'all has come to rest');
-      if (!sameContents(replica.store.contents(), greatest)) {
-        throw new Violation(`${replica.name} holds more in the end than there ever was`);
-      }
-    }
-  }
+function nameOf({ revision, deleteTime, digest }: Version): string {
+  return `${revision} ${deleteTime} ${digest.toString('latin1')}`;
 }
 
 function checkMatched(run: Run, places: readonly string[], replicas: readonly Replica[]): void {
@@ -147,7 +178,7 @@ function checkMatched(run: Run, places: readonly string[], replicas: readonly Re
   if (unlike) throw new Violation(`${run.id} says matched; ${first?.place} and ${unlike.place} differ`);
 }
 
-function describe({ revision, deleteTime, digest }: Version): string {
+export function describe({ revision, deleteTime, digest }: Version): string {
   const state = deleteTime === 0n ? 'live' : `deleted ${deleteTime}`;
   return `(${revision}, ${state}, ${digest.toString('hex', 0, 4)})`;
 }

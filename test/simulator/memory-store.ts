@@ -13,8 +13,6 @@ export interface MemoryStoreOptions {
   readonly clock: SkewedClock;
   readonly slots: number;
   readonly pageLeaves: number;
-  /** As a BanyanDB node: leaves do not tell their versions, and it builds its trees when it likes. */
-  readonly foreign: boolean;
 }
 
 export class MemoryStore implements Store {
@@ -25,9 +23,9 @@ export class MemoryStore implements Store {
   /** What the index held when each generation was made. */
   readonly #builtOf = new Map<bigint, Contents>();
 
-  constructor({ place, clock, slots, pageLeaves, foreign }: MemoryStoreOptions) {
+  constructor({ place, clock, slots, pageLeaves }: MemoryStoreOptions) {
     this.#clock = clock;
-    this.copy = new MemoryShardCopy({ place, settings: { slots }, pageLeaves, foreign });
+    this.copy = new MemoryShardCopy({ place, settings: { slots }, pageLeaves });
     this.#build();
   }
 

@@ -5,6 +5,7 @@
  */
 import { CodedError } from '../../src/lib/coded-error.ts';
 import type { SeededRandom } from '../support/seeded-random.ts';
+import type { Violation } from './invariants.ts';
 import { keyedRandom } from './keyed-random.ts';
 import { Crashed, type Replica } from './replica.ts';
 import type { Run } from './run.ts';
@@ -43,6 +44,8 @@ export class Network {
   readonly seed: number;
   /** Pairs of names that cannot reach each other, as `a|b` with a before b. */
   readonly cuts = new Set<string>();
+  /** The first promise that was seen broken where nobody else would hear of it. */
+  violation: Violation | null = null;
   /** Who dies of what it works on now. */
   #dying: Replica | null = null;
   /** Told of every replica that crashed in a call. */
@@ -116,6 +119,10 @@ export class Network {
       this.onCrash(replica);
       return null;
     }
+  }
+
+  broke(violation: Violation): void {
+    this.violation ??= violation;
   }
 
   /** Whether a message between a coordinator and a replica is lost now. */

@@ -68,6 +68,8 @@ function noteTree({ run, replica, onViolation }: Noting, tree: ViewDescription):
   if (contents === null)
     onViolation(new Violation(`${replica.name} told ${run.id} of a tree that it never built`));
   else run.compared.set(replica.name, contents);
+  // What was fetched for an earlier comparison does not speak of this one.
+  run.fetched.delete(replica.name);
 }
 
 class NotedCopy implements ShardCopy {

@@ -1,8 +1,12 @@
 /** What happens in a simulated cluster: applications write, operators act, machines fail, networks part. */
+import { repairRing } from '../support/model-own-repair.ts';
+import { makeVersion } from '../support/versions.ts';
 import type { Cluster } from './cluster.ts';
 import type { Coordinators } from './coordinators.ts';
 import { Network } from './network.ts';
-import { Crashed, entityName, type Replica } from './replica.ts';
+import { Violation } from './invariants.ts';
+import { NodeStore } from './node-store.ts';
+import { Crashed, entityName, group, type Replica, type Store } from './replica.ts';
 
 /** Time between two operations, at most; most come closer. */
 const gapMsMax = 60_000;
@@ -12,6 +16,9 @@ const outageMsMax = 600_000;
 
 /** Revisions that were stamped elsewhere come from so small a range that they meet. */
 const givenRevisions = 4;
+
+/** Less than any digest. */
+const noDigest = Buffer.alloc(64);
 
 export class Operations {
   readonly #cluster: Cluster;
@@ -38,6 +45,13 @@ export class Operations {
       [2, () => this.#skew()],
       [2, () => this.#backUp()],
       [2, () => this.#restore()],
+      ...(cluster.replicas.some(({ kind }) => kind === 'banyandb')
+        ? ([
+            [20, () => this.#writeThrough()],
+            [14, () => this.#removeThrough()],
+            [8, () => this.#ownRepair()],
+          ] as [number, () => void | Promise<void>][])
+        : []),
     ];
     this.#choices = weighted.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
   }
@@ -79,33 +93,111 @@ export class Operations {
     }
   }
 
-  async #change(work: (replica: Replica, id: string) => Promise<void>): Promise<void> {
-    const replica = this.#replica();
+  async #change(replica: Replica | null, id: string, work: (store: Store) => Promise<void>): Promise<void> {
     if (replica === null) return;
-    const id = `e${this.#cluster.random.below(this.#cluster.entities)}`;
+    const { store } = replica;
+    const { invariants } = this.#cluster;
     const key = `${entityName}\0${id}`;
-    const before = replica.store.contents().get(key);
-    await this.#at(replica, () => work(replica, id));
-    if (before !== undefined) this.#cluster.invariants.checkWritten(replica, key, before);
+    const before = store.contents().get(key);
+    try {
+      await this.#at(replica, () => work(store));
+    } finally {
+      // Also what it died of may have been committed.
+      const now = store.contents().get(key);
+      if (now !== undefined && now !== before) invariants.wrote([now]);
+    }
+    const now = store.contents().get(key);
+    if (now === undefined && before !== undefined)
+      throw new Violation(`${replica.name} lost ${key} to a write`);
   }
 
-  #write(): Promise<void> {
-    const value = `v${this.#cluster.random.below(3)}`;
-    return this.#change(async (replica, id) => {
-      await replica.store.write(id, value, null);
-      this.#cluster.invariants.checkWritten(replica, `${entityName}\0${id}`, undefined);
-    });
+  #id(): string {
+    return `e${this.#cluster.random.below(this.#cluster.entities)}`;
   }
 
-  #writeGiven(): Promise<void> {
-    const { random } = this.#cluster;
+  async #write(): Promise<void> {
+    const { invariants, random } = this.#cluster;
+    const value = `v${random.below(3)}`;
+    const id = this.#id();
+    const replica = this.#replica();
+    const key = `${entityName}\0${id}`;
+    const before = replica?.store.contents().get(key);
+    await this.#change(replica, id, (store) => store.write(id, value, null));
+    if (replica === null) return;
+    // Stamped at the replica, greater than what was there, and live.
+    const revision = (before?.revision ?? 0n) + 1n;
+    invariants.checkAcknowledged(replica, key, { revision, deleteTime: 0n, digest: noDigest });
+  }
+
+  async #writeGiven(): Promise<void> {
+    const { invariants, random } = this.#cluster;
     const value = `v${random.below(3)}`;
     const revision = BigInt(1 + random.below(givenRevisions));
-    return this.#change((replica, id) => replica.store.write(id, value, revision));
+    const id = this.#id();
+    const replica = this.#replica();
+    await this.#change(replica, id, (store) => store.write(id, value, revision));
+    if (replica === null) return;
+    const written =
+      replica.kind === 'banyandb'
+        ? { revision, deleteTime: 0n, digest: noDigest }
+        : makeVersion({ name: entityName, id, value, revision });
+    invariants.checkAcknowledged(replica, `${entityName}\0${id}`, written);
   }
 
-  #remove(): Promise<void> {
-    return this.#change((replica, id) => replica.store.remove(id));
+  async #remove(): Promise<void> {
+    const id = this.#id();
+    const replica = this.#replica();
+    const before = replica?.store.contents().get(`${entityName}\0${id}`);
+    await this.#change(replica, id, (store) => store.remove(id));
+    if (replica === null || before === undefined) return;
+    const tombstone = { ...before, deleteTime: 1n, digest: noDigest };
+    this.#cluster.invariants.checkAcknowledged(replica, `${entityName}\0${id}`, tombstone);
+  }
+
+  /** Through the cluster's own door: the same version to those of its nodes that are there. */
+  async #writeThrough(): Promise<void> {
+    const { random } = this.#cluster;
+    const value = `v${random.below(3)}`;
+    const id = this.#id();
+    const nodes = this.#nodes();
+    if (nodes.length === 0) return;
+    const revisions = nodes.map(({ clock, store }) => {
+      const newest = store.contents().get(`${entityName}\0${id}`)?.revision ?? 0n;
+      return clock.nowNs() > newest ? clock.nowNs() : newest + 1n;
+    });
+    const revision = revisions.reduce((top, next) => (next > top ? next : top));
+    for (const node of random.subset(nodes, 1)) {
+      await this.#change(node, id, (store) => store.write(id, value, revision));
+    }
+  }
+
+  async #removeThrough(): Promise<void> {
+    const nodes = this.#nodes();
+    const id = this.#id();
+    if (nodes.length === 0) return;
+    for (const node of this.#cluster.random.subset(nodes, 1)) {
+      await this.#change(node, id, (store) => store.remove(id));
+    }
+  }
+
+  /** BanyanDB's own repair goes around; what it takes back is its own doing. */
+  #ownRepair(): void {
+    const nodes = this.#nodes();
+    if (!this.#cluster.ownRepair || nodes.length < 2) return;
+    const { invariants, replicas } = this.#cluster;
+    invariants.look(replicas);
+    const stores = nodes.map(({ store }) => store as NodeStore);
+    for (const node of nodes) node.touched = true;
+    NodeStore.byThemselves(stores, () =>
+      repairRing(
+        stores.map(({ node }) => node),
+        { group, shard: 0 },
+      ),
+    );
+  }
+
+  #nodes(): Replica[] {
+    return this.#cluster.replicas.filter(({ kind, up }) => kind === 'banyandb' && up);
   }
 
   async #build(): Promise<void> {
@@ -120,7 +212,9 @@ export class Operations {
 
   /** One of the replicas that are up, or an operator's machine. */
   #host(): string {
-    return this.#cluster.random.chance(0.3) ? 'operator' : (this.#replica()?.name ?? 'operator');
+    const { random, replicas } = this.#cluster;
+    const hosts = replicas.filter(({ kind, up }) => kind === 'tallystick' && up);
+    return random.chance(0.3) || hosts.length === 0 ? 'operator' : random.pick(hosts).name;
   }
 
   #shuffled(): Replica[] {

@@ -20,7 +20,10 @@ export interface Store {
   readonly copy: ShardCopy;
   /** Whether it can die in the midst of its work; one in memory dies before or after. */
   readonly hasCrashPoints: boolean;
-  /** Writes a property as an application does; with a revision, as one that was stamped elsewhere. */
+  /**
+   * Writes a property as an application does; with a revision, as one that was stamped elsewhere. Resolves when that is
+   * acknowledged.
+   */
   write(id: string, value: string, revision: bigint | null): Promise<void>;
   remove(id: string): Promise<void>;
   build(): Promise<void>;

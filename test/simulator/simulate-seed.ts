@@ -3,9 +3,8 @@
  * follows from the seed.
  */
 import { closeCluster, type Cluster, makeCluster } from './cluster.ts';
+import { comeToRest } from './come-to-rest.ts';
 import { Coordinators } from './coordinators.ts';
-import { joined, Violation } from './invariants.ts';
-import { calm } from './network.ts';
 import { Operations } from './operations.ts';
 import { followSchedules } from './schedules.ts';
 import { closeLeftHandles } from './synchronous-files.ts';
@@ -26,7 +25,7 @@ export async function simulateSeed(seed: number): Promise<SeedResult> {
   let violation: Error | null = null;
   try {
     await operate(cluster, coordinators);
-    await comeToRest(cluster, coordinators);
+    await comeToRest(cluster, coordinators, () => check(cluster, coordinators));
   } catch (error) {
     violation = error as Error;
   } finally {
@@ -56,42 +55,6 @@ async function check({ invariants, network, replicas }: Cluster, coordinators: C
   await network.cameToRest();
   invariants.look(replicas);
   coordinators.checkTimes();
-  if (coordinators.violation !== null) throw coordinators.violation;
-}
-
-async function comeToRest(cluster: Cluster, coordinators: Coordinators): Promise<void> {
-  const { network, replicas, invariants } = cluster;
-  if (coordinators.running.size > 0) {
-    throw new Violation(
-      `${[...coordinators.running].map(({ id }) => id).join(', ')} waits for nothing, for ever`,
-    );
-  }
-  network.weather = calm;
-  network.cuts.clear();
-  network.onCrash = () => undefined;
-  for (const replica of replicas) replica.restart();
-  const greatest = joined(replicas.map((replica) => replica.store.contents()));
-  let shipped = 0;
-  let outcome = '';
-  for (let round = 1; round <= 3; round += 1) {
-    for (const replica of replicas) {
-      if (replica.kind === 'banyandb') await replica.store.build();
-    }
-    const { report } = coordinators.start(replicas, 'operator', { confirmed: 1_000_000 });
-    await cluster.time.run(() => check(cluster, coordinators));
-    const done = await report;
-    if (coordinators.violation !== null) throw coordinators.violation;
-    shipped = done?.repair.shipped ?? Infinity;
-    outcome = done === null ? 'an error' : `${done.outcome} (${done.reason ?? 'no reason'})`;
-    if (done?.outcome !== 'converged') throw new Violation(`round ${round} in calm weather ended ${outcome}`);
-    if (round === 2) await checkRoots(cluster);
-  }
-  if (shipped > 0) throw new Violation(`the third round of a cluster at rest shipped ${shipped} versions`);
-  invariants.checkEnd(replicas, greatest);
-}
-
-async function checkRoots({ replicas }: Cluster): Promise<void> {
-  const roots = new Set<string>();
-  for (const { store } of replicas) roots.add((await store.listedTree())?.root.toString('hex') ?? '');
-  if (roots.size > 1) throw new Violation(`${roots.size} roots after two rounds of a cluster at rest`);
+  const violation = coordinators.violation ?? network.violation;
+  if (violation !== null) throw violation;
 }

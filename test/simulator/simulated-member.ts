@@ -9,7 +9,7 @@ import type { Run } from './run.ts';
 export class SimulatedMember implements Member {
   readonly place: string;
   readonly name: string;
-  readonly kind: 'tallystick' | 'banyandb';
+  readonly kind = 'tallystick';
   readonly #network: Network;
   readonly #run: Run;
   readonly #replica: Replica;
@@ -17,7 +17,6 @@ export class SimulatedMember implements Member {
   constructor(network: Network, run: Run, replica: Replica) {
     this.place = replica.name;
     this.name = replica.name;
-    this.kind = replica.kind;
     this.#network = network;
     this.#run = run;
     this.#replica = replica;
@@ -41,7 +40,7 @@ export class SimulatedMember implements Member {
   }
 
   async build(orders: readonly BuildOrder[]): Promise<void> {
-    if (this.kind === 'banyandb' || orders.length === 0) return;
+    if (orders.length === 0) return;
     await this.#call('build', () => this.#replica.store.build());
   }
 

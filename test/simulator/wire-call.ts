@@ -126,7 +126,11 @@ export class WireCall implements AsyncDisposable {
     const breakOff = (): void => {
       if (body === this.#up) this.#abortServer();
     };
-    const contextValues = createContextValues().set(callOriginKey, { peer: null, breakOff, refusal: null });
+    const contextValues = createContextValues().set(callOriginKey, {
+      peer: this.#options.run.id,
+      breakOff,
+      refusal: null,
+    });
     return { httpVersion: '2.0', method: 'POST', url, header, body, signal, contextValues };
   }
 

@@ -2,9 +2,12 @@
 import { createTransport } from '@connectrpc/connect/protocol-grpc';
 import { PeerClient } from '../../src/peer/peer-client.ts';
 import type { OpenTransport } from '../../src/peer/peer-transport.ts';
+import { BanyandbNode } from '../../src/banyandb/banyandb-node.ts';
+import type { NodeCopyOptions } from '../../src/banyandb/node-shard-copy.ts';
+import { BanyandbMember } from '../../src/round/banyandb-member.ts';
 import { PeerMember } from '../../src/round/peer-member.ts';
 import type { Network } from './network.ts';
-import type { Replica } from './replica.ts';
+import { group, type Replica } from './replica.ts';
 import { type Run, RunClock } from './run.ts';
 import { WireCall } from './wire-call.ts';
 
@@ -30,6 +33,19 @@ export function wireTo(network: Network, run: Run, replica: Replica): OpenTransp
     // A run ends its calls when it ends.
     [Symbol.dispose]: () => undefined,
   });
+}
+
+/** A BanyanDB node as a run's member, as in production. */
+export function nodeMember(
+  network: Network,
+  run: Run,
+  replica: Replica,
+  manner: NodeCopyOptions,
+): BanyandbMember {
+  const clock = new RunClock(network.time, run);
+  const openTransport = wireTo(network, run, replica);
+  const node = new BanyandbNode({ place: replica.name, clock, openTransport });
+  return new BanyandbMember(node, { ...manner, groups: async () => [{ group, shards: 1, holders: null }] });
 }
 
 /** Another replica as a run's member, as in production. */

@@ -48,6 +48,8 @@ export interface ModelNodeOptions {
   readonly now?: () => bigint;
   /** What `build` has done once for the whole node: a shard without a tree then counts as an empty one. */
   readonly everBuilt?: boolean;
+  /** Told of every tree that a shard built. */
+  readonly onBuild?: (shard: ModelShard) => void;
 }
 
 /** Documents that a build reads at a time. */
@@ -62,6 +64,7 @@ export class ModelNode {
   readonly #slots: number;
   readonly #shards = new Map<string, ModelShard>();
   readonly #now: () => bigint;
+  readonly #onBuild: (shard: ModelShard) => void;
   everBuilt: boolean;
 
   constructor(options: ModelNodeOptions = {}) {
@@ -69,6 +72,7 @@ export class ModelNode {
     this.#spelling = options.spelling ?? 'compact';
     this.#slots = options.slots ?? 32;
     this.everBuilt = options.everBuilt ?? false;
+    this.#onBuild = options.onBuild ?? (() => undefined);
     let time = 1_800_000_000_000_000_000n;
     this.#now = options.now ?? (() => (time += 1_000_000n));
   }
@@ -81,7 +85,8 @@ export class ModelNode {
   /** The shard; made where it is not there yet. */
   shard(group: string, number: number): ModelShard {
     const id = `${group}/${number}`;
-    const shard = this.#shards.get(id) ?? new ModelShard(this.#spelling, this.#slots, this.#now);
+    const shard =
+      this.#shards.get(id) ?? new ModelShard(this.#spelling, this.#slots, this.#now, this.#onBuild);
     this.#shards.set(id, shard);
     return shard;
   }
@@ -100,11 +105,18 @@ export class ModelShard {
   readonly #spelling: Spelling;
   readonly #slots: number;
   readonly #now: () => bigint;
+  readonly #onBuild: (shard: ModelShard) => void;
 
-  constructor(spelling: Spelling, slots: number, now: () => bigint) {
+  constructor(
+    spelling: Spelling,
+    slots: number,
+    now: () => bigint,
+    onBuild: (shard: ModelShard) => void = () => undefined,
+  ) {
     this.#spelling = spelling;
     this.#slots = slots;
     this.#now = now;
+    this.#onBuild = onBuild;
   }
 
   /** Takes documents as a recorded index has them. */
@@ -173,11 +185,15 @@ export class ModelShard {
     return { applied: true, own: null };
   }
 
-  /** Only the greatest revision of an entity is a leaf; of two documents of one id the later, if a page has both. */
-  build(): void {
+/** By entity, what a tree takes: the greatest revision; of two documents of one id the later, if a page has both. */
+  treeDocuments(): Map<string, ModelDocument> {
     const newest = new Map<string, ModelDocument>();
     for (const document of this.#inPages()) newest.set(joinEntity(document.property), document);
-    const leaves = [...newest.values()];
+    return newest;
+  }
+
+  build(): void {
+    const leaves = [...this.treeDocuments().values()];
     const bySlot = new Map<number, { entity: string; digest: string }[]>();
     for (const { property, digest } of leaves) {
       const slot = Number(entityHash(property) % BigInt(this.#slots));
@@ -187,6 +203,7 @@ export class ModelShard {
       .sort(([a], [b]) => a - b)
       .map(([slot, held]) => ({ slot, digest: compose(held), leaves: held }));
     this.tree = { slots, root: slots.length === 0 ? '' : compose(slots) };
+    this.#onBuild(this);
   }
 
   /** In the order of a build, which asks for a page of what is greater than the last one it saw. */
