@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SeededRandom } from '../support/seeded-random.ts';
 import type { NodeCopyOptions } from '../../src/banyandb/node-shard-copy.ts';
-import { Invariants, type Violation } from './invariants.ts';
+import { Invariants } from './invariants.ts';
 import { keyedRandom } from './keyed-random.ts';
 import { LocalStore } from './local-store.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -63,11 +63,10 @@ export function makeCluster(seed: number): Cluster {
   const invariants = new Invariants();
   const making: Making = {
     random,
-    time,
+    network,
     slots: random.pick([1, 4, 32]),
     scratch,
     invariants,
-    onViolation: (violation) => network.broke(violation),
   };
   const count = real ? 2 + random.below(3) : 2 + random.below(6);
   const nodes = withNodes ? Math.min(count, 1 + random.below(3)) : 0;
@@ -97,14 +96,14 @@ export function makeCluster(seed: number): Cluster {
 /** What replicas are made from. */
 interface Making {
   readonly random: SeededRandom;
-  readonly time: VirtualTime;
+  readonly network: Network;
   readonly slots: number;
   readonly scratch: string;
   readonly invariants: Invariants;
-  readonly onViolation: (violation: Violation) => void;
 }
 
-function makeReplica(name: string, real: boolean, { random, time, slots, scratch }: Making): Replica {
+function makeReplica(name: string, real: boolean, { random, network, slots, scratch }: Making): Replica {
+  const { time } = network;
   const clock = new SkewedClock(time, name, skewOf(random));
   const store: Store = real
     ? new LocalStore({ place: name, root: join(scratch, name), clock, slots })
@@ -115,10 +114,19 @@ function makeReplica(name: string, real: boolean, { random, time, slots, scratch
   return new Replica({ name, kind: 'tallystick', clock, store, serve });
 }
 
-function makeNode(name: string, { random, time, slots, invariants, onViolation }: Making): Replica {
+function makeNode(name: string, { random, network, slots, invariants }: Making): Replica {
+  const { time } = network;
   const clock = new SkewedClock(time, name, skewOf(random));
-  const onWentBack = (key: string): void => invariants.wentBack(name, key, time.nowMs);
-  const store = new NodeStore({ place: name, clock, slots, onViolation, onWentBack });
+  const store = new NodeStore({
+    place: name,
+    clock,
+    slots,
+    onViolation: (violation) => network.broke(violation),
+    onWentBack: (key, how) => {
+      network.happenings.count(how);
+      invariants.wentBack(name, key, time.nowMs);
+    },
+  });
   return new Replica({ name, kind: 'banyandb', clock, store, serve: () => store.serve() });
 }
 

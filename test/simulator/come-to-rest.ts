@@ -93,6 +93,7 @@ async function checkAgreement(cluster: Cluster, least: Contents, most: Contents)
     }
   }
   if (held.size === 0) await checkRoots(cluster);
+  else cluster.network.happenings.count('version held back from a node', held.size);
 }
 
 async function checkRoots({ replicas }: Cluster): Promise<void> {

@@ -23,6 +23,8 @@ export class Coordinators {
   readonly #cluster: Cluster;
   readonly running = new Set<Run>();
   #count = 0;
+  /** A coordinator died, and no other has begun since. */
+  #died = false;
   /** The first broken promise; runs are nobody's to await. */
   violation: Error | null = null;
   readonly #plans: string[] = [];
@@ -38,6 +40,10 @@ export class Coordinators {
     options: Partial<RoundOptions> = {},
   ): { run: Run; report: Promise<RoundReport | null> } {
     const run = new Run(`run${this.#count++}`, host, this.#cluster.time.nowMs);
+    const { happenings } = this.#cluster.network;
+    if (this.running.size > 0) happenings.count('two coordinators at once');
+    if (this.#died) happenings.count('coordinator takes over from a dead one');
+    this.#died = false;
     this.running.add(run);
     return { run, report: this.#complete(run, replicas, options) };
   }
@@ -47,7 +53,9 @@ export class Coordinators {
     replicas: readonly Replica[],
     options: Partial<RoundOptions>,
   ): Promise<RoundReport | null> {
-    const { time, invariants, scratch } = this.#cluster;
+    const { time, network, invariants, scratch } = this.#cluster;
+    if (replicas.some(({ kind }) => kind === 'banyandb')) network.happenings.count('run over BanyanDB nodes');
+    if (this.#cluster.wired) network.happenings.count('run over the wire of production');
     const members = replicas.map((replica) => this.#member(run, replica));
     try {
       const report = await runRound(members, {
@@ -56,6 +64,10 @@ export class Coordinators {
         spoolDirectory: scratch,
         ...options,
       });
+      network.happenings.count(
+        report.outcome === 'converged' ? 'run converges' : 'run ends without converging',
+      );
+      if (report.repair.outcome === 'matched') network.happenings.count('run ends matched');
       time.note(`${run.id} ${report.outcome} ${report.repair.outcome} ${report.repair.changed}`);
       if (options.dryRun !== true && options.planPath === undefined)
         invariants.checkReport(run, report, replicas);
@@ -94,17 +106,22 @@ export class Coordinators {
     const planPath = join(this.#cluster.scratch, `plan-${this.#count}`);
     const { report } = this.start(replicas, host, { dryRun: true, planPath });
     void report.then((done) => {
-      if (done !== null && fs.existsSync(planPath)) this.#plans.push(planPath);
+      if (done === null || !fs.existsSync(planPath)) return;
+      this.#cluster.network.happenings.count('plan kept');
+      this.#plans.push(planPath);
     });
   }
 
   /** Carries out the oldest kept plan. */
   carryOutPlan(replicas: readonly Replica[], host: string): void {
     const planPath = this.#plans.shift();
-    if (planPath !== undefined) this.start(replicas, host, { planPath });
+    if (planPath === undefined) return;
+    this.#cluster.network.happenings.count('kept plan carried out');
+    this.start(replicas, host, { planPath });
   }
 
   cancel(run: Run): void {
+    this.#cluster.network.happenings.count('operator cancels');
     run.cancel(new CodedError('cancelled', 'an operator cancelled the run'));
     const cancelledMs = this.#cluster.time.nowMs;
     void this.#cluster.time.wait(cancelledWithinMs, `${run.id} is to have ended`).then(() => {
@@ -124,6 +141,8 @@ export class Coordinators {
 
   async kill(run: Run): Promise<void> {
     this.running.delete(run);
+    this.#died = true;
+    this.#cluster.network.happenings.count('coordinator dies');
     await run.die();
   }
 

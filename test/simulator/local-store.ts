@@ -1,6 +1,7 @@
 /** The store of a simulated replica as it runs in production: SQLite, tree files, a local shard copy; builds run inline. */
 import fs from 'node:fs';
 import SqliteDatabase from 'better-sqlite3';
+import { temporarySuffix } from '../../src/lib/atomic-file.ts';
 import { CodedError } from '../../src/lib/coded-error.ts';
 import type { GroupSettings } from '../../src/property/group-settings.ts';
 import { unpackVersion } from '../../src/property/version.ts';
@@ -111,6 +112,13 @@ export class LocalStore implements Store {
 
   builtOf({ generation }: ViewDescription): Contents | null {
     return generation === null ? new Map() : (this.#builtOf.get(generation) ?? null);
+  }
+
+  hasLeftovers(): boolean {
+    const { root } = this.#identity;
+    if (!fs.existsSync(root)) return false;
+    const names = fs.readdirSync(root, { recursive: true, encoding: 'utf8' });
+    return names.some((name) => name.endsWith(temporarySuffix));
   }
 
   backUp(): void {

@@ -66,6 +66,10 @@ export class MemoryStore implements Store {
     return generation === null ? null : (this.#builtOf.get(generation) ?? null);
   }
 
+  hasLeftovers(): boolean {
+    return false;
+  }
+
   backUp(): void {}
 
   restore(): boolean {

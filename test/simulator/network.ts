@@ -5,6 +5,7 @@
  */
 import { CodedError } from '../../src/lib/coded-error.ts';
 import type { SeededRandom } from '../support/seeded-random.ts';
+import { Happenings } from './happenings.ts';
 import type { Violation } from './invariants.ts';
 import { keyedRandom } from './keyed-random.ts';
 import { Crashed, type Replica } from './replica.ts';
@@ -40,6 +41,7 @@ export interface Call<Result> {
 
 export class Network {
   weather: Weather;
+  readonly happenings = new Happenings();
   readonly time: VirtualTime;
   readonly seed: number;
   /** Pairs of names that cannot reach each other, as `a|b` with a before b. */
@@ -70,7 +72,7 @@ export class Network {
     const far = run.host !== replica.name;
     const delay = (): number => 1 + (far ? random.below(weather.delayMs) : 0);
     await run.goOn(this.time.wait(delay(), `${key} asks`, run.signal));
-    if (far && this.isLost(run, replica, random)) await this.#timeOut(run, replica, key);
+    if (far && this.isLost(run, replica, random)) await this.#lose(run, replica, key);
     if (!replica.up) throw unreachable(replica, 'is down');
     if (call.again !== undefined && random.chance(weather.repeated)) {
       this.repeat(replica, `${key} again`, random, call.again);
@@ -78,7 +80,7 @@ export class Network {
     const done = await this.#perform(call, random);
     if (done === null) await this.#timeOut(run, replica, key);
     await run.goOn(this.time.wait(delay(), `${key} answers ${done?.code ?? 'well'}`, run.signal));
-    if (far && this.isLost(run, replica, random)) await this.#timeOut(run, replica, key);
+    if (far && this.isLost(run, replica, random)) await this.#lose(run, replica, key);
     if (done === null || 'error' in done) throw done?.error;
     return done.result;
   }
@@ -93,6 +95,7 @@ export class Network {
       return this.onCrash(replica);
     }
     this.#dying = replica;
+    this.happenings.count('replica crashes in the midst of its work');
     replica.dieAt(crashAt);
     work();
   }
@@ -112,6 +115,7 @@ export class Network {
     random: SeededRandom,
   ): Promise<{ result: Result; code?: undefined } | { error: unknown; code: string } | null> {
     const crashAt = random.chance(this.weather.crash) ? random.below(12) : null;
+    if (crashAt !== null) this.happenings.count('replica crashes in the midst of its work');
     try {
       return { result: await replica.perform(work, crashAt) };
     } catch (error) {
@@ -130,6 +134,11 @@ export class Network {
     return random.chance(this.weather.lost) || this.cuts.has(Network.pair(run.host, replica.name));
   }
 
+  async #lose(run: Run, replica: Replica, key: string): Promise<never> {
+    this.happenings.count('message lost, silence');
+    return await this.#timeOut(run, replica, key);
+  }
+
   async #timeOut(run: Run, replica: Replica, key: string): Promise<never> {
     await run.goOn(this.time.wait(answerTimeoutMs, `${key} times out`, run.signal));
     throw new CodedError('timeout', `${replica.name} did not answer`, { place: replica.name });
@@ -141,7 +150,9 @@ export class Network {
     this.time
       .wait(1 + random.below(repeatDelayMs), key)
       .then(async () => {
-        if (replica.up && replica.life === life) await replica.perform(again);
+        if (!replica.up || replica.life !== life) return;
+        this.happenings.count('request repeated late');
+        await replica.perform(again);
       })
       // What a late copy of a request comes to, nobody hears.
       .catch((error: unknown) => this.time.note(`${key} ${CodedError.from(error).code}`));

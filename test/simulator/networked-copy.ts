@@ -54,6 +54,7 @@ export class NetworkedCopy implements ShardCopy {
           `lease ${run.id} ${this.place} ${this.#network.time.nowMs}`,
         );
         if (!run.holds(view) || random.chance(this.#network.weather.leaseEnds)) {
+          this.#network.happenings.count('view given up by its replica');
           throw new CodedError('generation-gone', `the view at ${this.place} was given up`, {});
         }
         return await work();

@@ -24,7 +24,10 @@ export interface NodeStoreOptions {
   readonly slots: number;
   readonly onViolation: (violation: Violation) => void;
   /** Told of entities that went back by the node's own rules. */
-  readonly onWentBack: (key: string) => void;
+  readonly onWentBack: (
+    key: string,
+    how: 'BanyanDB brings a delete back' | 'push overtaken by a delete',
+  ) => void;
 }
 
 export class NodeStore implements Store {
@@ -80,7 +83,8 @@ export class NodeStore implements Store {
       const now = store.contents();
       for (const [key, old] of before[at] ?? []) {
         const version = now.get(key);
-        if (version === undefined || !isAtNode(version, old)) store.#options.onWentBack(key);
+        if (version === undefined || !isAtNode(version, old))
+          store.#options.onWentBack(key, 'BanyanDB brings a delete back');
       }
     }
   }
@@ -111,6 +115,10 @@ export class NodeStore implements Store {
 
   builtOf({ root }: ViewDescription): Contents | null {
     return this.#builtOf.get(root.toString('hex')) ?? null;
+  }
+
+  hasLeftovers(): boolean {
+    return false;
   }
 
   backUp(): void {}
@@ -153,7 +161,7 @@ export class NodeStore implements Store {
       const what = `${run} pushed ${entity} live to ${this.#options.place}, which had told it of the delete`;
       this.#options.onViolation(new Violation(what));
     }
-    this.#options.onWentBack(keyOf(property.id));
+    this.#options.onWentBack(keyOf(property.id), 'push overtaken by a delete');
   }
 }
 

@@ -1,12 +1,10 @@
 /** What happens in a simulated cluster: applications write, operators act, machines fail, networks part. */
-import { repairRing } from '../support/model-own-repair.ts';
-import { makeVersion } from '../support/versions.ts';
 import type { Cluster } from './cluster.ts';
 import type { Coordinators } from './coordinators.ts';
 import { Network } from './network.ts';
-import { Violation } from './invariants.ts';
-import { NodeStore } from './node-store.ts';
-import { Crashed, entityName, group, type Replica, type Store } from './replica.ts';
+import type { Happening } from './happenings.ts';
+import { Crashed, type Replica } from './replica.ts';
+import { Writes } from './writes.ts';
 
 /** Time between two operations, at most; most come closer. */
 const gapMsMax = 60_000;
@@ -14,25 +12,21 @@ const gapMsMax = 60_000;
 /** How long a machine is down, or a partition lasts, at most. */
 const outageMsMax = 600_000;
 
-/** Revisions that were stamped elsewhere come from so small a range that they meet. */
-const givenRevisions = 4;
-
-/** Less than any digest. */
-const noDigest = Buffer.alloc(64);
-
 export class Operations {
   readonly #cluster: Cluster;
   readonly #coordinators: Coordinators;
+  readonly #writes: Writes;
   /** What can happen, as often as it stands here. */
   readonly #choices: readonly (() => void | Promise<void>)[];
 
   constructor(cluster: Cluster, coordinators: Coordinators) {
     this.#cluster = cluster;
     this.#coordinators = coordinators;
+    this.#writes = new Writes(cluster, coordinators);
     const weighted: [number, () => void | Promise<void>][] = [
-      [30, () => this.#write()],
-      [10, () => this.#writeGiven()],
-      [14, () => this.#remove()],
+      [30, () => this.#writes.write()],
+      [10, () => this.#writes.writeGiven()],
+      [14, () => this.#writes.remove()],
       [8, () => this.#build()],
       [14, () => this.#round()],
       [6, () => this.#pair()],
@@ -47,9 +41,9 @@ export class Operations {
       [2, () => this.#restore()],
       ...(cluster.replicas.some(({ kind }) => kind === 'banyandb')
         ? ([
-            [20, () => this.#writeThrough()],
-            [14, () => this.#removeThrough()],
-            [8, () => this.#ownRepair()],
+            [20, () => this.#writes.writeThrough()],
+            [14, () => this.#writes.removeThrough()],
+            [8, () => this.#writes.ownRepair()],
           ] as [number, () => void | Promise<void>][])
         : []),
     ];
@@ -75,135 +69,10 @@ export class Operations {
     }
   }
 
-  #replica(): Replica | null {
-    const up = this.#cluster.replicas.filter((replica) => replica.up);
-    return up.length === 0 ? null : this.#cluster.random.pick(up);
-  }
-
-  /** Does something at a replica, which may die of it. */
-  async #at(replica: Replica, work: () => Promise<void>): Promise<void> {
-    const { network, random, time } = this.#cluster;
-    const crashAt = random.chance(network.weather.crash) ? random.below(12) : null;
-    try {
-      await replica.perform(work, crashAt);
-      time.note(`${replica.name} did`);
-    } catch (error) {
-      if (error instanceof Crashed) network.onCrash(replica);
-      throw error;
-    }
-  }
-
-  async #change(replica: Replica | null, id: string, work: (store: Store) => Promise<void>): Promise<void> {
-    if (replica === null) return;
-    const { store } = replica;
-    const { invariants } = this.#cluster;
-    const key = `${entityName}\0${id}`;
-    const before = store.contents().get(key);
-    try {
-      await this.#at(replica, () => work(store));
-    } finally {
-      // Also what it died of may have been committed.
-      const now = store.contents().get(key);
-      if (now !== undefined && now !== before) invariants.wrote([now]);
-    }
-    const now = store.contents().get(key);
-    if (now === undefined && before !== undefined)
-      throw new Violation(`${replica.name} lost ${key} to a write`);
-  }
-
-  #id(): string {
-    return `e${this.#cluster.random.below(this.#cluster.entities)}`;
-  }
-
-  async #write(): Promise<void> {
-    const { invariants, random } = this.#cluster;
-    const value = `v${random.below(3)}`;
-    const id = this.#id();
-    const replica = this.#replica();
-    const key = `${entityName}\0${id}`;
-    const before = replica?.store.contents().get(key);
-    await this.#change(replica, id, (store) => store.write(id, value, null));
-    if (replica === null) return;
-    // Stamped at the replica, greater than what was there, and live.
-    const revision = (before?.revision ?? 0n) + 1n;
-    invariants.checkAcknowledged(replica, key, { revision, deleteTime: 0n, digest: noDigest });
-  }
-
-  async #writeGiven(): Promise<void> {
-    const { invariants, random } = this.#cluster;
-    const value = `v${random.below(3)}`;
-    const revision = BigInt(1 + random.below(givenRevisions));
-    const id = this.#id();
-    const replica = this.#replica();
-    await this.#change(replica, id, (store) => store.write(id, value, revision));
-    if (replica === null) return;
-    const written =
-      replica.kind === 'banyandb'
-        ? { revision, deleteTime: 0n, digest: noDigest }
-        : makeVersion({ name: entityName, id, value, revision });
-    invariants.checkAcknowledged(replica, `${entityName}\0${id}`, written);
-  }
-
-  async #remove(): Promise<void> {
-    const id = this.#id();
-    const replica = this.#replica();
-    const before = replica?.store.contents().get(`${entityName}\0${id}`);
-    await this.#change(replica, id, (store) => store.remove(id));
-    if (replica === null || before === undefined) return;
-    const tombstone = { ...before, deleteTime: 1n, digest: noDigest };
-    this.#cluster.invariants.checkAcknowledged(replica, `${entityName}\0${id}`, tombstone);
-  }
-
-  /** Through the cluster's own door: the same version to those of its nodes that are there. */
-  async #writeThrough(): Promise<void> {
-    const { random } = this.#cluster;
-    const value = `v${random.below(3)}`;
-    const id = this.#id();
-    const nodes = this.#nodes();
-    if (nodes.length === 0) return;
-    const revisions = nodes.map(({ clock, store }) => {
-      const newest = store.contents().get(`${entityName}\0${id}`)?.revision ?? 0n;
-      return clock.nowNs() > newest ? clock.nowNs() : newest + 1n;
-    });
-    const revision = revisions.reduce((top, next) => (next > top ? next : top));
-    for (const node of random.subset(nodes, 1)) {
-      await this.#change(node, id, (store) => store.write(id, value, revision));
-    }
-  }
-
-  async #removeThrough(): Promise<void> {
-    const nodes = this.#nodes();
-    const id = this.#id();
-    if (nodes.length === 0) return;
-    for (const node of this.#cluster.random.subset(nodes, 1)) {
-      await this.#change(node, id, (store) => store.remove(id));
-    }
-  }
-
-  /** BanyanDB's own repair goes around; what it takes back is its own doing. */
-  #ownRepair(): void {
-    const nodes = this.#nodes();
-    if (!this.#cluster.ownRepair || nodes.length < 2) return;
-    const { invariants, replicas } = this.#cluster;
-    invariants.look(replicas);
-    const stores = nodes.map(({ store }) => store as NodeStore);
-    for (const node of nodes) node.touched = true;
-    NodeStore.byThemselves(stores, () =>
-      repairRing(
-        stores.map(({ node }) => node),
-        { group, shard: 0 },
-      ),
-    );
-  }
-
-  #nodes(): Replica[] {
-    return this.#cluster.replicas.filter(({ kind, up }) => kind === 'banyandb' && up);
-  }
-
   async #build(): Promise<void> {
-    const replica = this.#replica();
+    const replica = this.#writes.replica();
     if (replica === null) return;
-    await this.#at(replica, () => replica.store.build());
+    await this.#writes.at(replica, () => replica.store.build());
     const tree = await replica.store.listedTree();
     const contents = tree && replica.store.builtOf(tree);
     if (tree !== null && contents !== null)
@@ -215,6 +84,10 @@ export class Operations {
     const { random, replicas } = this.#cluster;
     const hosts = replicas.filter(({ kind, up }) => kind === 'tallystick' && up);
     return random.chance(0.3) || hosts.length === 0 ? 'operator' : random.pick(hosts).name;
+  }
+
+  #happen(kind: Happening): void {
+    this.#cluster.network.happenings.count(kind);
   }
 
   #shuffled(): Replica[] {
@@ -241,7 +114,7 @@ export class Operations {
   }
 
   async #crash(): Promise<void> {
-    const replica = this.#replica();
+    const replica = this.#writes.replica();
     if (replica === null) return;
     await replica.crash();
     this.#cluster.network.onCrash(replica);
@@ -255,14 +128,21 @@ export class Operations {
       names.filter((b) => side.has(a) && !side.has(b)).map((b) => Network.pair(a, b)),
     );
     for (const pair of cut) network.cuts.add(pair);
+    this.#happen('partition');
     void time.wait(random.below(outageMsMax), `heal ${cut.join(' ')}`).then(() => {
+      this.#happen('partition heals');
       for (const pair of cut) network.cuts.delete(pair);
     });
   }
 
   #cancel(): void {
+    const { random } = this.#cluster;
     const running = [...this.#coordinators.running];
-    if (running.length > 0) this.#coordinators.cancel(this.#cluster.random.pick(running));
+    if (running.length === 0) return;
+    this.#coordinators.cancel(random.pick(running));
+    if (random.chance(0.3)) return;
+    this.#happen('operator tries again');
+    this.#round();
   }
 
   async #killCoordinator(): Promise<void> {
@@ -273,19 +153,22 @@ export class Operations {
   #skew(): void {
     const { random } = this.#cluster;
     const replica = random.pick(this.#cluster.replicas);
+    this.#happen('clock jumps');
     replica.clock.skewMs += random.below(7_200_000) - 3_600_000;
   }
 
   #backUp(): void {
-    if (this.#cluster.restores) this.#replica()?.store.backUp();
+    if (this.#cluster.restores) this.#writes.replica()?.store.backUp();
   }
 
   async #restore(): Promise<void> {
-    const replica = this.#cluster.restores ? this.#replica() : null;
+    const replica = this.#cluster.restores ? this.#writes.replica() : null;
     if (replica === null) return;
     // The process is stopped for it, as a restore demands.
     await replica.crash();
     this.#cluster.network.onCrash(replica);
-    if (replica.store.restore()) this.#cluster.invariants.forget(replica);
+    if (!replica.store.restore()) return;
+    this.#happen('older database put in place');
+    this.#cluster.invariants.forget(replica);
   }
 }

@@ -34,6 +34,8 @@ export interface Store {
   contents(): Contents;
   /** What the index held when the tree of this description was made of it; null where none was. */
   builtOf(tree: ViewDescription): Contents | null;
+  /** Whether there are temporary files that nobody works on any more. */
+  hasLeftovers(): boolean;
   /** Keeps a copy of the database as it is, as a backup tool would. */
   backUp(): void;
   /** Puts the backup in the database's place; false where there is none. */

@@ -95,6 +95,9 @@ class Follower {
     if (!(await store.hasGroup())) return;
     this.#schedule.observe(group, 0, (await store.listedTree())?.stale ?? true, clock.nowMs());
     const { builds, rounds } = this.#schedule.due(clock.nowMs());
+    const { happenings } = this.#cluster.network;
+    happenings.count('build by schedule', builds.length);
+    happenings.count('round by schedule', rounds.length);
     for (const _build of builds) {
       await replica.perform(() => store.build());
       this.#schedule.ended('build', group, 0, clock.nowMs(), 1);

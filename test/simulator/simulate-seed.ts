@@ -5,6 +5,7 @@
 import { closeCluster, type Cluster, makeCluster } from './cluster.ts';
 import { comeToRest } from './come-to-rest.ts';
 import { Coordinators } from './coordinators.ts';
+import type { HappeningCounts } from './happenings.ts';
 import { Operations } from './operations.ts';
 import { followSchedules } from './schedules.ts';
 import { closeLeftHandles } from './synchronous-files.ts';
@@ -15,6 +16,7 @@ export interface SeedResult {
   readonly virtualMs: number;
   /** Digest of all that happened. */
   readonly trace: string;
+  readonly happened: HappeningCounts;
   readonly violation: Error | null;
 }
 
@@ -32,18 +34,24 @@ export async function simulateSeed(seed: number): Promise<SeedResult> {
     await closeLeftHandles();
     await closeCluster(cluster);
   }
-  const { time } = cluster;
+  const { time, network } = cluster;
   if (violation !== null) time.note(violation.message);
-  return { seed, steps: time.steps, virtualMs: time.nowMs, trace: time.endTrace(), violation };
+  const happened = network.happenings.counts();
+  return { seed, steps: time.steps, virtualMs: time.nowMs, trace: time.endTrace(), happened, violation };
 }
 
 async function operate(cluster: Cluster, coordinators: Coordinators): Promise<void> {
   const { network, time } = cluster;
+  for (const { clock } of cluster.replicas)
+    if (clock.skewMs !== 0) network.happenings.count('clock off from the start');
   network.onCrash = (replica) => {
+    network.happenings.count('replica crashes');
+    if (replica.store.hasLeftovers()) network.happenings.count('temporary files left by a crash');
     void coordinators.dieAt(replica.name);
-    void time
-      .wait(1_000 + cluster.random.below(300_000), `restart ${replica.name}`)
-      .then(() => replica.restart());
+    void time.wait(1_000 + cluster.random.below(300_000), `restart ${replica.name}`).then(() => {
+      network.happenings.count('replica restarts');
+      replica.restart();
+    });
   };
   const operations = new Operations(cluster, coordinators);
   followSchedules(cluster, coordinators, operations.begin());

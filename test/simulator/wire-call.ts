@@ -174,6 +174,8 @@ export class WireCall implements AsyncDisposable {
     await time.wait(delayMs, `${this.#key} ${what} ${this.#messages++}`);
     if (!this.#silent && network.isLost(run, replica, this.#random)) {
       this.#silent = this.#random.chance(0.5);
+      network.happenings.count(this.#silent ? 'message lost, silence' : 'message lost, stream breaks');
+      if (this.#messages > 1) network.happenings.count('stream cut after some messages');
       if (!this.#silent) this.#break();
     }
     const { signal } = this.#server;
