@@ -15,13 +15,13 @@ import { narrowness, serveReplica } from './serve-replica.ts';
 import { SkewedClock, VirtualTime } from './virtual-time.ts';
 
 /** One seed in this many runs over real databases and tree files, which costs ten times as much. */
-const realEvery = 20;
+const realEvery = 25;
 
 /** Share of seeds that go over the wire of production. */
-const wiredShare = 1 / 6;
+const wiredShare = 1 / 10;
 
 /** Share of seeds with BanyanDB nodes in the cluster. */
-const nodesShare = 1 / 6;
+const nodesShare = 1 / 10;
 
 /** Greatest skew of a clock; a day off is what a machine without time service shows. */
 const skewMsMax = 24 * 3_600_000;
@@ -58,7 +58,7 @@ export function makeCluster(seed: number): Cluster {
   const real = seed % realEvery === 0;
   const wired = random.chance(wiredShare);
   const withNodes = !real && random.chance(nodesShare);
-  const network = new Network(time, seed, random.chance(0.1) ? calm : roughWeather(random));
+  const network = new Network(time, seed, random.chance(0.1) ? calm : roughWeather(random, real));
   const scratch = fs.mkdtempSync(join(scratchFolder(), 'tallystick-simulator-'));
   const invariants = new Invariants();
   const making: Making = {
@@ -89,7 +89,7 @@ export function makeCluster(seed: number): Cluster {
       pushesPerSecond: random.pick([0, 5, 200]),
       deleteExpiryMs: random.pick([null, 600_000, 7 * 24 * 3_600_000]),
     },
-    ownRepair: nodes > 1 && random.chance(0.5),
+    ownRepair: nodes > 1 && random.chance(0.7),
   };
 }
 
@@ -130,11 +130,12 @@ function makeNode(name: string, { random, network, slots, invariants }: Making):
   return new Replica({ name, kind: 'banyandb', clock, store, serve: () => store.serve() });
 }
 
-function roughWeather(random: SeededRandom): Weather {
+function roughWeather(random: SeededRandom, real: boolean): Weather {
   return {
     delayMs: random.pick([5, 200, 5_000]),
     lost: random.pick([0, 0.01, 0.05]),
-    crash: random.pick([0, 0.01, 0.03]),
+    // There is more to die in the midst of where there are files.
+    crash: random.pick(real ? [0, 0.05, 0.15] : [0, 0.01, 0.03]),
     repeated: random.pick([0, 0.2]),
     leaseEnds: random.pick([0, 0.02]),
   };

@@ -110,6 +110,10 @@ export class LocalStore implements Store {
     }
   }
 
+  everything(): Contents[] {
+    return [this.contents()];
+  }
+
   builtOf({ generation }: ViewDescription): Contents | null {
     return generation === null ? new Map() : (this.#builtOf.get(generation) ?? null);
   }

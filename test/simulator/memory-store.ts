@@ -19,6 +19,8 @@ export class MemoryStore implements Store {
   readonly copy: MemoryShardCopy;
   readonly hasCrashPoints = false;
   readonly #clock: SkewedClock;
+  /** As last read, with the sequence it is of. */
+  #contents: { sequence: bigint; contents: Contents } = { sequence: 0n, contents: new Map() };
   #revisionMax = 0n;
   /** What the index held when each generation was made. */
   readonly #builtOf = new Map<bigint, Contents>();
@@ -59,7 +61,18 @@ export class MemoryStore implements Store {
   }
 
   contents(): Contents {
-    return new Map(this.copy.versions.map((version) => [version.key.toString('latin1'), version]));
+    const { sequence } = this.copy;
+    if (this.#contents.sequence !== sequence) {
+      const contents = new Map(
+        this.copy.versions.map((version) => [version.key.toString('latin1'), version]),
+      );
+      this.#contents = { sequence, contents };
+    }
+    return this.#contents.contents;
+  }
+
+  everything(): Contents[] {
+    return [this.contents()];
   }
 
   builtOf({ generation }: ViewDescription): Contents | null {

@@ -106,11 +106,22 @@ export class NodeStore implements Store {
     return contentsOf(this.#shard);
   }
 
-  /** Every version it has, of which its tree takes one an entity. */
   everything(): Contents[] {
     return this.#shard.documents.map(
       (document) => new Map([[keyOf(document.property.id), versionOf(document)]]),
     );
+  }
+
+  /**
+   * Whether it keeps two documents of the newest revision: its own repair makes such pairs of tombstones. Its tree takes
+   * the one and its answers the other, until a push or its own repair settles it.
+   */
+  isDoubled(key: string): boolean {
+    const revision = this.contents().get(key)?.revision;
+    const newest = this.#shard.documents.filter(
+      ({ property }) => keyOf(property.id) === key && property.modRevision === revision,
+    );
+    return newest.length > 1;
   }
 
   builtOf({ root }: ViewDescription): Contents | null {

@@ -12,6 +12,9 @@ const gapMsMax = 60_000;
 /** How long a machine is down, or a partition lasts, at most. */
 const outageMsMax = 600_000;
 
+/** What can happen, and how often beside the others. */
+type Weighted = readonly [number, () => void | Promise<void>];
+
 export class Operations {
   readonly #cluster: Cluster;
   readonly #coordinators: Coordinators;
@@ -23,7 +26,7 @@ export class Operations {
     this.#cluster = cluster;
     this.#coordinators = coordinators;
     this.#writes = new Writes(cluster, coordinators);
-    const weighted: [number, () => void | Promise<void>][] = [
+    const weighted: readonly Weighted[] = [
       [30, () => this.#writes.write()],
       [10, () => this.#writes.writeGiven()],
       [14, () => this.#writes.remove()],
@@ -37,17 +40,25 @@ export class Operations {
       [4, () => this.#cancel()],
       [3, () => this.#killCoordinator()],
       [2, () => this.#skew()],
-      [2, () => this.#backUp()],
-      [2, () => this.#restore()],
-      ...(cluster.replicas.some(({ kind }) => kind === 'banyandb')
-        ? ([
-            [20, () => this.#writes.writeThrough()],
-            [14, () => this.#writes.removeThrough()],
-            [8, () => this.#writes.ownRepair()],
-          ] as [number, () => void | Promise<void>][])
-        : []),
+      ...(cluster.restores ? this.#restoring : []),
+      ...(cluster.replicas.some(({ kind }) => kind === 'banyandb') ? this.#ofNodes : []),
     ];
     this.#choices = weighted.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
+  }
+
+  get #restoring(): readonly Weighted[] {
+    return [
+      [8, () => this.#backUp()],
+      [6, () => this.#restore()],
+    ];
+  }
+
+  get #ofNodes(): readonly Weighted[] {
+    return [
+      [20, () => this.#writes.writeThrough()],
+      [14, () => this.#writes.removeThrough()],
+      [14, () => this.#writes.ownRepair()],
+    ];
   }
 
   /** Sets all operations on the clock; returns when the last will happen. */
@@ -158,11 +169,11 @@ export class Operations {
   }
 
   #backUp(): void {
-    if (this.#cluster.restores) this.#writes.replica()?.store.backUp();
+    for (const { up, store } of this.#cluster.replicas) if (up) store.backUp();
   }
 
   async #restore(): Promise<void> {
-    const replica = this.#cluster.restores ? this.#writes.replica() : null;
+    const replica = this.#writes.replica();
     if (replica === null) return;
     // The process is stopped for it, as a restore demands.
     await replica.crash();

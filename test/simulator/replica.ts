@@ -32,6 +32,8 @@ export interface Store {
   listedTree(): Promise<ViewDescription | null>;
   /** What the index holds now, read past the code under test where that is possible. */
   contents(): Contents;
+  /** All versions it has of each entity, of which its tree takes one. */
+  everything(): Contents[];
   /** What the index held when the tree of this description was made of it; null where none was. */
   builtOf(tree: ViewDescription): Contents | null;
   /** Whether there are temporary files that nobody works on any more. */

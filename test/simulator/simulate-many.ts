@@ -59,7 +59,11 @@ class Worker {
   orders = 0;
 
   constructor() {
-    this.#process = fork(join(import.meta.dirname, 'simulate-worker.ts'), { serialization: 'advanced' });
+    this.#process = fork(join(import.meta.dirname, 'simulate-worker.ts'), {
+      serialization: 'advanced',
+      // Nearly all of what a seed makes dies young: a large nursery saves a tenth of the time.
+      execArgv: ['--max-semi-space-size=64'],
+    });
     this.#exit = once(this.#process, 'exit').then(([code, signal]) => {
       throw new Error(`a simulating process ended by itself: ${code ?? signal}`);
     });

@@ -11,6 +11,9 @@ import { Crashed, entityName, group, type Replica, type Store } from './replica.
 /** Revisions that were stamped elsewhere come from so small a range that they meet. */
 const givenRevisions = 4;
 
+/** Within this time a write reaches the nodes that it missed at first, where it does. */
+const lateMsMax = 60_000;
+
 /** Less than any digest. */
 const noDigest = Buffer.alloc(64);
 
@@ -115,7 +118,7 @@ export class Writes {
 
   /** Through the cluster's own door: the same version to those of its nodes that are there. */
   async writeThrough(): Promise<void> {
-    const { random } = this.#cluster;
+    const { random, time } = this.#cluster;
     const value = `v${random.below(3)}`;
     const id = this.#id();
     const nodes = this.#nodes();
@@ -125,8 +128,13 @@ export class Writes {
       return clock.nowNs() > newest ? clock.nowNs() : newest + 1n;
     });
     const revision = revisions.reduce((top, next) => (next > top ? next : top));
-    for (const node of random.subset(nodes, 1)) {
-      await this.#change(node, id, (store) => store.write(id, value, revision));
+    const first = random.subset(nodes, 1);
+    for (const node of first) await this.#change(node, id, (store) => store.write(id, value, revision));
+    const late = nodes.filter((node) => !first.includes(node));
+    if (late.length === 0 || random.chance(0.5)) return;
+    await time.wait(random.below(lateMsMax), `late write ${id} ${revision}`);
+    for (const node of late) {
+      if (node.up) await this.#change(node, id, (store) => store.write(id, value, revision));
     }
   }
 
@@ -146,6 +154,7 @@ export class Writes {
     const { invariants, replicas } = this.#cluster;
     invariants.look(replicas);
     const stores = nodes.map(({ store }) => store as NodeStore);
+    if (this.#cluster.random.chance(0.7)) for (const { node } of stores) node.build();
     for (const node of nodes) node.touched = true;
     this.#happen('BanyanDB repairs by itself');
     NodeStore.byThemselves(stores, () =>

@@ -72,6 +72,11 @@ export class MemoryShardCopy implements ShardCopy {
     return this.#tree !== null && this.#tree.sequence !== this.#sequence;
   }
 
+  /** Rises with every change of what it holds. */
+  get sequence(): bigint {
+    return this.#sequence;
+  }
+
   /** Generation of the newest tree; 0 where there is none. */
   get generation(): bigint {
     return this.#tree?.sequence ?? 0n;

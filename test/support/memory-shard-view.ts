@@ -40,7 +40,19 @@ export function respellTree(tree: MemoryTree, spelling: Spelling): MemoryTree {
   };
 }
 
+const composed = new WeakMap<MemoryTree, ComposedTree>();
+
+/** Digests and leaves of a tree; worked out once, since nothing of it changes. */
 export function composeTree(tree: MemoryTree): ComposedTree {
+  let found = composed.get(tree);
+  if (found === undefined) {
+    found = compose(tree);
+    composed.set(tree, found);
+  }
+  return found;
+}
+
+function compose(tree: MemoryTree): ComposedTree {
   const leavesOfSlot = new Map<number, Leaf[]>();
   for (const { key, digest, revision, deleteTime } of tree.versions) {
     const slot = slotOf(entityHash(parseEntityKey(tree.group, key)), tree.settings.slots);
