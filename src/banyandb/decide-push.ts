@@ -13,7 +13,10 @@ import { whyNodeCannotTake } from './node-property.ts';
 import { nodeSpelling } from './node-version.ts';
 
 export type PushDecision =
-  /** `settle`: a tombstone meets a live copy, and the node keeps two documents of it unless it is settled. */
+  /**
+   * `settle`: a tombstone meets a document of its revision, and two of one id stay unless that is settled: a live one
+   * that the node turns into a second tombstone, or two tombstones that its own repair left, of which it answers one.
+   */
   | { readonly push: 'push'; readonly settle: boolean; readonly replacesLive: boolean }
   | { readonly push: 'kept' }
   | { readonly push: 'hold back'; readonly reason: string };
@@ -71,5 +74,5 @@ export function decidePush(
     return { push: 'hold back', reason };
   }
   const live = own.deleteTime === 0n;
-  return { push: 'push', settle: live && own.revision === revision, replacesLive: live };
+  return { push: 'push', settle: own.revision === revision, replacesLive: live };
 }

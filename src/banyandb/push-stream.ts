@@ -19,7 +19,7 @@ import type { PushPace } from './push-pace.ts';
 import { type NodePlace, noRoot, RepairStream } from './repair-stream.ts';
 
 export interface Push extends Candidate {
-  /** A tombstone that meets a live copy of its revision. */
+  /** A tombstone that meets a document of its revision. */
   readonly settle: boolean;
 }
 
@@ -115,9 +115,9 @@ export class PushStream implements AsyncDisposable {
       });
     sync(version.deleteTime);
     if (push.settle) {
-      // The live copy and the tombstone are two documents of one id now. Each of these finds tombstones only and
-      // replaces all documents of the id, so that one is left: the version itself.
-      sync(version.deleteTime - 1n);
+      // There may be two documents of one id now. Each of these finds tombstones only, of another delete time than its
+      // own, and replaces all documents of the id, so that one is left: the version itself. 0 would be a live one.
+      sync(version.deleteTime > 1n ? version.deleteTime - 1n : version.deleteTime + 1n);
       sync(version.deleteTime);
     }
     stream.send({ case: 'propertyMissing', value: { entity } });

@@ -179,24 +179,6 @@ describe('a BanyanDB node as a shard copy', () => {
     expect(await fetchAll(copy, [top.key])).toEqual([{ key: top.key, version: top }]);
   });
 
-  test('a tombstone onto a live copy of its revision leaves one document', async () => {
-    load(many(20));
-    const dead = many(20).map(({ key }) =>
-      makeVersion({ id: key.toString('utf8', 2), revision: 10n, deleteTime: 50n }),
-    );
-    expect(new Set(results(await applyAll(copy, dead)))).toEqual(new Set(['applied']));
-    const ids = shard().documents.map(({ id }) => id);
-    expect(new Set(ids).size).toBe(ids.length);
-    expect(shard().documents.map(({ deleteTime }) => deleteTime)).toEqual(dead.map(() => 50n));
-  });
-
-  test('a live copy never goes onto a tombstone of its revision', async () => {
-    load([makeVersion({ id: 'e0', revision: 10n, deleteTime: 12n })]);
-    expect(results(await applyAll(copy, many(1)))).toEqual(['kept']);
-    expect(served.requests.get('propertySync')).toBeUndefined();
-    expect(shard().newest('g/n/e0')?.deleteTime).toBe(12n);
-  });
-
   test('the same content in another spelling is kept', async () => {
     load(many(3));
     expect(

@@ -73,12 +73,15 @@ function noteTree({ run, replica, onViolation }: Noting, tree: ViewDescription):
 }
 
 class NotedCopy implements ShardCopy {
+  readonly whyHeldBack?: NonNullable<ShardCopy['whyHeldBack']>;
   readonly #copy: ShardCopy;
   readonly #noting: Noting;
 
   constructor(copy: ShardCopy, noting: Noting) {
     this.#copy = copy;
     this.#noting = noting;
+    const { whyHeldBack } = copy;
+    if (whyHeldBack !== undefined) this.whyHeldBack = whyHeldBack.bind(copy);
   }
 
   get place(): string {
