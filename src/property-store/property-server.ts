@@ -18,7 +18,7 @@ import { createRequestHandler } from '../peer/route-calls.ts';
 import { type CallRoutes, createRouter, serveHealth } from '../peer/serve-calls.ts';
 import { ServedCall, type ServedCallEvent, type ServedCallOptions } from '../peer/served-call.ts';
 import type { TlsFiles } from '../peer/tls.ts';
-import { defaultWireDeadlines } from '../peer/wire-limits.ts';
+import { defaultWireDeadlines, defaultWireLimits } from '../peer/wire-limits.ts';
 import { propertyBytesMax } from '../property/protobuf-size.ts';
 import type { PropertyStore } from './property-store.ts';
 import { answerBytesMax } from './query-shards.ts';
@@ -99,7 +99,7 @@ export class PropertyServer implements AsyncDisposable {
 
   #routes(): CallRoutes {
     const { store, clock, onCall } = this.#options;
-    const limits = { acceptBytesMax: requestBytesMax, sendBytesMax: responseBytesMax };
+    const limits = { ...defaultWireLimits, acceptBytesMax: requestBytesMax, sendBytesMax: responseBytesMax };
     const options: ServedCallOptions = { clock, limits, deadlines: defaultWireDeadlines, onCall };
     const router = createRouter(limits, false);
     const { method } = PropertyService;
