@@ -83,7 +83,7 @@ export function makeCluster(seed: number): Cluster {
     entities: random.pick([1, 2, 6, 24]),
     operations: real ? 30 : 60,
     scratch,
-    restores: real && random.chance(0.5),
+    restores: real,
     wired,
     nodeManner: {
       pushesPerSecond: random.pick([0, 5, 200]),
@@ -135,7 +135,7 @@ function roughWeather(random: SeededRandom, real: boolean): Weather {
     delayMs: random.pick([5, 200, 5_000]),
     lost: random.pick([0, 0.01, 0.05]),
     // There is more to die in the midst of where there are files.
-    crash: random.pick(real ? [0, 0.05, 0.15] : [0, 0.01, 0.03]),
+    crash: random.pick(real ? [0.05, 0.15] : [0, 0.01, 0.03]),
     repeated: random.pick([0, 0.2]),
     leaseEnds: random.pick([0, 0.02]),
   };

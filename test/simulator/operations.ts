@@ -30,7 +30,7 @@ export class Operations {
       [30, () => this.#writes.write()],
       [10, () => this.#writes.writeGiven()],
       [14, () => this.#writes.remove()],
-      [8, () => this.#build()],
+      [cluster.restores ? 20 : 8, () => this.#build()],
       [14, () => this.#round()],
       [6, () => this.#pair()],
       [3, () => this.#dryRun()],
