@@ -10,11 +10,16 @@ import { promisify } from 'node:util';
 import { assert } from './assert.ts';
 import { CodedError } from './coded-error.ts';
 
-const openFile = promisify(open);
-const unlinkFile = promisify(unlink);
-const closeFile = promisify(close);
-const readFile = promisify(read);
-const writeFile = promisify(write);
+// Looked up at each call: a test may have put functions of its own in their place.
+const files = {
+  open: (path: string) => promisify(open)(path, 'wx+', 0o600),
+  unlink: (path: string) => promisify(unlink)(path),
+  close: (descriptor: number) => promisify(close)(descriptor),
+  read: (descriptor: number, bytes: Buffer, from: number, position: number) =>
+    promisify(read)(descriptor, bytes, from, bytes.length - from, position),
+  write: (descriptor: number, bytes: Buffer, from: number, position: number) =>
+    promisify(write)(descriptor, bytes, from, bytes.length - from, position),
+};
 
 export class SpoolFile implements Disposable {
   #descriptor: number | null;
@@ -28,11 +33,11 @@ export class SpoolFile implements Disposable {
   static async create(): Promise<SpoolFile> {
     const path = join(tmpdir(), `tallystick-${randomUUID()}`);
     try {
-      const descriptor = await openFile(path, 'wx+', 0o600);
+      const descriptor = await files.open(path);
       try {
-        await unlinkFile(path);
+        await files.unlink(path);
       } catch (error) {
-        await closeFile(descriptor);
+        await files.close(descriptor);
         throw error;
       }
       return new SpoolFile(descriptor);
@@ -51,7 +56,7 @@ export class SpoolFile implements Disposable {
     let from = 0;
     while (from < bytes.length) {
       const { bytesWritten } = await this.#try((descriptor) =>
-        writeFile(descriptor, bytes, from, bytes.length - from, this.#size),
+        files.write(descriptor, bytes, from, this.#size),
       );
       from += bytesWritten;
       this.#size += bytesWritten;
@@ -64,9 +69,7 @@ export class SpoolFile implements Disposable {
     const bytes = Buffer.allocUnsafe(length);
     let got = 0;
     while (got < length) {
-      const { bytesRead } = await this.#try((descriptor) =>
-        readFile(descriptor, bytes, got, length - got, offset + got),
-      );
+      const { bytesRead } = await this.#try((descriptor) => files.read(descriptor, bytes, got, offset + got));
       assert(bytesRead > 0, 'a spool file has what was appended');
       got += bytesRead;
     }

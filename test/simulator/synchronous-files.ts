@@ -9,6 +9,7 @@
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import timers from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 export interface FileCall {
   /** As the function is called: open, write, fsync, rename, rm, link, mkdir, … */
@@ -24,6 +25,11 @@ const original = {
   writeSync: fs.writeSync,
   fsyncSync: fs.fsyncSync,
   rmSync: fs.rmSync,
+  open: fs.open,
+  read: fs.read,
+  write: fs.write,
+  unlink: fs.unlink,
+  close: fs.close,
   promises: {
     open: fs.promises.open,
     mkdtemp: fs.promises.mkdtemp,
@@ -109,6 +115,7 @@ export function setFileFault(next: FileFault | null): void {
 /** Puts the layer in force until the returned function is called. Turns of the event loop take no time meanwhile. */
 export function installSynchronousFiles(): () => void {
   replaceSynchronous();
+  replaceCallbacks();
   replacePromises();
   Object.assign(timers, { setImmediate: async () => undefined });
   syncBuiltinESMExports();
@@ -141,6 +148,29 @@ function replaceSynchronous(): void {
       changing('rm', path);
       original.rmSync(path, options);
     },
+  });
+}
+
+/** Those that take a callback, as they are when they are promisified; nothing calls them otherwise. */
+function replaceCallbacks(): void {
+  const only = <Work>(work: Work) => Object.assign(() => undefined, { [promisify.custom]: work });
+  Object.assign(fs, {
+    open: only(async (path: string, flags: string, mode: number) => {
+      changing('open', path);
+      return original.openSync(path, flags, mode);
+    }),
+    read: only(
+      async (descriptor: number, bytes: Buffer, offset: number, length: number, position: number) => ({
+        bytesRead: fs.readSync(descriptor, bytes, offset, length, position),
+      }),
+    ),
+    write: only(
+      async (descriptor: number, bytes: Buffer, offset: number, length: number, position: number) => ({
+        bytesWritten: original.writeSync(descriptor, bytes, offset, length, position),
+      }),
+    ),
+    unlink: only(async (path: string) => original.rmSync(path)),
+    close: only(async (descriptor: number) => fs.closeSync(descriptor)),
   });
 }
 

@@ -185,7 +185,7 @@ export class ModelShard {
     return { applied: true, own: null };
   }
 
-/** By entity, what a tree takes: the greatest revision; of two documents of one id the later, if a page has both. */
+  /** By entity, what a tree takes: the greatest revision; of two documents of one id the later, if a page has both. */
   treeDocuments(): Map<string, ModelDocument> {
     const newest = new Map<string, ModelDocument>();
     for (const document of this.#inPages()) newest.set(joinEntity(document.property), document);
