@@ -276,7 +276,7 @@ describe('nodes that say nothing, or the wrong thing', () => {
   });
 
   test('a process that repairs nothing', async () => {
-    const served = await serveNode(new ModelNode(), { repairAddress: () => '' });
+    const served = await serveNode(new ModelNode(), { repairAddress: '' });
     const client = served.client();
     open.push(served, client);
     await expect(client.repair()).rejects.toMatchObject({
@@ -288,7 +288,7 @@ describe('nodes that say nothing, or the wrong thing', () => {
   test('a Tallystick is no node', async () => {
     await using server = new PeerServer({ provider: providerOf([]), clock: systemClock });
     const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
-    const served = await serveNode(new ModelNode(), { repairAddress: () => `127.0.0.1:${port}` });
+    const served = await serveNode(new ModelNode(), { repairAddress: `127.0.0.1:${port}` });
     const client = served.client();
     open.push(served, client);
     const copy = new NodeShardCopy(client, { group: 'g', shard: 0, shards: 1 });

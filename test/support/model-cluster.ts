@@ -25,9 +25,11 @@ export interface ServedNode extends AsyncDisposable {
   stop(): Promise<void>;
 }
 
-export interface ServeNodeOptions extends Omit<NodeRoutesOptions, 'onRequest'> {
+export interface ServeNodeOptions extends Pick<NodeRoutesOptions, 'tamper'> {
   /** Called before each request is worked on. */
   readonly onRequest?: (request: RepairRequest) => void;
+  /** What it says of where it repairs; by default where it listens. */
+  readonly repairAddress?: string;
   /** Encrypts it. */
   readonly tls?: { readonly cert: string; readonly key: string };
 }
@@ -35,14 +37,15 @@ export interface ServeNodeOptions extends Omit<NodeRoutesOptions, 'onRequest'> {
 export async function serveNode(node: ModelNode, options: ServeNodeOptions = {}): Promise<ServedNode> {
   const requests = new Map<string, number>();
   let place = '';
+  const { tamper, repairAddress } = options;
   const routes = nodeRoutes(node, {
-    ...options,
+    ...(tamper && { tamper }),
     onRequest: (request) => {
       const kind = request.data.case ?? 'none';
       requests.set(kind, (requests.get(kind) ?? 0) + 1);
       options.onRequest?.(request);
     },
-    repairAddress: () => options.repairAddress?.() ?? place,
+    repairAddress: () => repairAddress ?? place,
   });
   const adapter = connectNodeAdapter({ grpcWeb: false, connect: false, routes });
   const server = options.tls === undefined ? createServer(adapter) : createSecureServer(options.tls, adapter);
