@@ -37,7 +37,7 @@ test('whatever happens to a cluster, nothing is lost, undone or wrongly called e
     happenings.add(happened);
   }
   expect(missing()).toEqual([]);
-}, 240_000);
+}, 600_000);
 
 test('the same seed gives the same history, also in another process, and however many there are', async () => {
   // Among these are seeds over real databases and tree files, over the wire, and with BanyanDB nodes.
