@@ -79,7 +79,7 @@ export function queryFromJson(body: unknown): QueryRequest {
 export function answerJson(answer: QueryAnswer, request: QueryRequest): object {
   const message = create(QueryResponseSchema, answerMessage(answer, request));
   const json = toJson(QueryResponseSchema, message, { alwaysEmitImplicit: true });
-  return { trace: null, ...(json as object) };
+  return { ...(json as object), trace: (json as { trace?: object }).trace ?? null };
 }
 
 const camelCased: ReadonlyMap<string, string> = new Map([

@@ -11,6 +11,7 @@ import { type BenchCase, type Figure, passes } from './bench-case.ts';
 import { buildCase } from './build-case.ts';
 import { diffCase } from './diff-case.ts';
 import { networkCase, networkMemoryCase } from './network-case.ts';
+import { writeCase } from './write-case.ts';
 
 const cases: readonly BenchCase[] = [
   buildCase(1_000_000, [32, 1_024, 65_536]),
@@ -19,6 +20,7 @@ const cases: readonly BenchCase[] = [
   applyCase(100_000, 1_000),
   networkCase(100_000, 2_000),
   networkMemoryCase(1_000_000),
+  writeCase(10_000, 32, 1_000),
 ];
 
 const wanted = process.argv.slice(2);

@@ -8,6 +8,7 @@ export interface Ready {
   readonly name: string;
   readonly listen: string;
   readonly admin: string | null;
+  readonly property: string | null;
 }
 
 const cliPath = join(import.meta.dirname, '../../src/cli.ts');
