@@ -21,6 +21,10 @@ const path = z.object({ group: z.string(), name: z.string(), '*': z.string() });
 // Checked where the other door's requests are checked too, so that faults are told alike; here they are only described.
 const applyBody = z.unknown().meta({
   type: 'object',
+  properties: {
+    property: { type: 'object', properties: { metadata: { type: 'object' }, tags: { type: 'array' } } },
+    strategy: { enum: ['STRATEGY_MERGE', 'STRATEGY_REPLACE'], default: 'STRATEGY_MERGE' },
+  },
   description:
     'A property in the JSON names of BanyanDB; group, name and id come from the path. `modRevision`, where it is given, ' +
     'is the revision that its author has read: the write is greater.',
@@ -29,8 +33,24 @@ const applyBody = z.unknown().meta({
     strategy: 'STRATEGY_MERGE',
   },
 });
+const names = { type: 'array', items: { type: 'string' } };
 const queryBody = z.unknown().meta({
   type: 'object',
+  properties: {
+    ...{
+      groups: names,
+      name: { type: 'string' },
+      ids: names,
+      criteria: { type: 'object' },
+      tagProjection: names,
+    },
+    limit: { type: 'integer', default: 100 },
+    trace: { type: 'boolean' },
+    orderBy: {
+      type: 'object',
+      properties: { tagName: { type: 'string' }, sort: { enum: ['SORT_ASC', 'SORT_DESC'] } },
+    },
+  },
   description:
     'BanyanDB’s QueryRequest: groups, name, ids, criteria, tagProjection, limit (100), orderBy, trace.',
   example: { groups: ['app'], name: 'settings', limit: 10 },
