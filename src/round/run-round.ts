@@ -169,19 +169,23 @@ function repairTargets(targets: readonly ShardCopies[], options: RoundOptions): 
   return repairShards(targets, options);
 }
 
-/** Places that cannot be reached any more and whose failure kept a whole shard from being repaired. */
+/** Places that cannot be reached any more, or have no tree, and so kept a whole shard from being repaired. */
 function lostPlaces(shards: readonly ShardReport[], asked: readonly AskedMember[]): Map<string, CodedError> {
   const gone = new Map<string, CodedError>();
   for (const { outcome, error } of shards) {
     const place = error?.details['place'];
-    if (outcome !== 'failed' || error === null || typeof place !== 'string') continue;
-    if (asked.some(({ member }) => member.place === place)) gone.set(place, error);
+    if (error === null || !keptAll(outcome, error) || typeof place !== 'string') continue;
+    if (!gone.has(place) && asked.some(({ member }) => member.place === place)) gone.set(place, error);
   }
   return gone;
 }
 
 function isLost({ outcome, error }: ShardReport, gone: ReadonlyMap<string, CodedError>): boolean {
-  return outcome === 'failed' && error !== null && gone.has(String(error.details['place']));
+  return error !== null && keptAll(outcome, error) && gone.has(String(error.details['place']));
+}
+
+function keptAll(outcome: ShardReport['outcome'], { code }: CodedError): boolean {
+  return outcome === 'failed' || code === 'no-tree';
 }
 
 function sameShard(a: { group: string; shard: number }, b: { group: string; shard: number }): boolean {

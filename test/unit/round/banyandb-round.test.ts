@@ -168,6 +168,31 @@ describe('the recorded ring', () => {
     expectConverged(nodes, expected);
   });
 
+  test('a node that has no tree yet is named, the rest converge, and it is filled once it has built one', async () => {
+    const expected = greatest(nodes);
+    const emptied = new ModelNode({ name: 'emptied' });
+    const [place = ''] = await serveAll([emptied]);
+    const all = [...places, place];
+    const { code, last } = await runCli(['round', ...all, ...named, ...common]);
+    expect(code).toBe(3);
+    expect(last).toMatchObject({
+      summary: {
+        outcome: 'inconclusive',
+        reason: expect.stringMatching(
+          /has no tree of group seal3, shard 0 yet; its own build makes one/,
+        ) as unknown,
+        copies: [
+          ...places.map(() => ({ outcome: 'converged' })),
+          { place, outcome: 'inconclusive', changed: 0 },
+        ],
+      },
+    });
+    expectConverged(nodes, expected);
+    emptied.build();
+    expect((await runCli(['round', ...all, ...named, ...common])).code).toBe(0);
+    expectConverged([...nodes, emptied], expected);
+  });
+
   test('without a group, its shards and a liaison nothing is asked of a node', async () => {
     const { lines } = await runCli(['round', ...places, ...common]);
     expect(JSON.stringify(lines)).toMatch(/--group and --shards, or give --liaison/);
