@@ -14,6 +14,10 @@ export interface Figure {
 export interface BenchCase {
   readonly name: string;
   readonly description: string;
+  /** Why it is not run, in a sentence; null where it is. */
+  readonly skipped?: string | null;
+  /** Run only where it is named: it takes very long, or is a short form of another. */
+  readonly onlyNamed?: boolean;
   /** Runs in a folder of its own, which is removed afterwards. */
   run(directory: string): Promise<Figure[]>;
 }

@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { table } from '../../src/commands/output.ts';
 import { applyCase } from './apply-case.ts';
+import { banyandbBuildCase } from './banyandb-build-case.ts';
+import { banyandbFillCase } from './banyandb-fill-case.ts';
 import { type BenchCase, type Figure, passes } from './bench-case.ts';
 import { buildCase } from './build-case.ts';
 import { diffCase } from './diff-case.ts';
@@ -21,6 +23,10 @@ const cases: readonly BenchCase[] = [
   networkCase(100_000, 2_000),
   networkMemoryCase(1_000_000),
   writeCase(10_000, 32, 1_000),
+  banyandbFillCase(10_000, 2_000),
+  { ...banyandbFillCase(1_000, 2_000), onlyNamed: true },
+  banyandbBuildCase([1_000, 10_000]),
+  { ...banyandbBuildCase([100_000]), onlyNamed: true },
 ];
 
 const wanted = process.argv.slice(2);
@@ -31,10 +37,11 @@ if (unknown.length > 0) {
 }
 
 const figures: Figure[] = [];
-for (const { name, description, run } of cases.filter(
-  (known) => wanted.length === 0 || wanted.includes(known.name),
-)) {
-  console.error(`${name}: ${description}`);
+for (const { name, description, skipped = null, onlyNamed = false, run } of cases) {
+  if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const why = skipped ?? (onlyNamed && wanted.length === 0 ? 'it runs only where it is named' : null);
+  console.error(`${name}: ${why === null ? description : `skipped: ${why}`}`);
+  if (why !== null) continue;
   const directory = await mkdtemp(join(tmpdir(), 'tallystick-bench-'));
   try {
     figures.push(...(await run(directory)));

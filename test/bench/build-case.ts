@@ -45,7 +45,8 @@ export function buildCase(count: number, slots: readonly number[]): BenchCase {
   };
 }
 
-async function timeBuild(identity: ShardIdentity, slots: number): Promise<number> {
+/** Milliseconds of one cold build. */
+export async function timeBuild(identity: ShardIdentity, slots: number): Promise<number> {
   const settings = { ...benchSettings, slots };
   const { ms } = await timed(() => buildTree({ identity, settings, clock: systemClock, force: true }));
   return ms;
