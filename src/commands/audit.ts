@@ -56,7 +56,7 @@ async function auditMembers(
   }
   const lost: LostMember[] = [];
   const onStep = (text: string): void => context.out.progress(() => text);
-  const asked = await askMembers(members, lost, { signal: context.signal, onStep });
+  const asked = await askMembers(members, lost, { signal: context.signal, onStep, narrowing: options });
   const totals = new DiffTotals();
   for (const { member, error } of lost) totals.inconclusive(`${member.place}: ${error.message}`);
   const targets = asked.length === 0 ? [] : matchMembers(asked, options);

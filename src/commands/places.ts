@@ -6,7 +6,7 @@ import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { isDataRoot } from '../property-index/data-root.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
-import { parseAddress } from '../settings/address.ts';
+import { parseAddress } from '../lib/address.ts';
 import { matchMembers, type Narrowing } from '../round/match-members.ts';
 import type { Member } from '../round/member.ts';
 import { RootMember } from '../round/root-member.ts';

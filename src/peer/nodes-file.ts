@@ -5,6 +5,7 @@
  */
 import { isErrno } from '../lib/errno.ts';
 import { readFileSync, statSync } from 'node:fs';
+import { parseAddress } from '../lib/address.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { parseYamlTree, type YamlTree } from '../lib/yaml-tree.ts';
 
@@ -37,8 +38,6 @@ const problemsMax = 100;
 
 /** Characters of a name, an address, a path. */
 const textLengthMax = 4_096;
-
-const addressPattern = /^(\[[\da-f:.%]+\]|[^\s:/?#[\]@]+):(\d{1,5})$/i;
 
 /** Reads the text of a nodes file. Throws `bad-settings` with every problem in `problems`. */
 export function parseNodes(text: string, path: string): PeerNode[] {
@@ -88,8 +87,8 @@ class NodesReader {
     }
     const name = this.#text(values.get('name'), item, `${field}.name`);
     const grpcAddress = this.#text(values.get('grpc_address'), item, `${field}.grpc_address`);
-    const port = Number(addressPattern.exec(grpcAddress)?.[2]);
-    if (grpcAddress !== '' && !(port > 0 && port < 65_536)) {
+    const address = parseAddress(grpcAddress);
+    if (grpcAddress !== '' && (typeof address === 'string' || address.port === 0)) {
       this.#wrong(values.get('grpc_address') ?? item, `${field}.grpc_address`, 'is not HOST:PORT');
     }
     const tls = values.get('tls_enabled');

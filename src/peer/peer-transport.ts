@@ -4,6 +4,7 @@
  */
 import type { Transport } from '@connectrpc/connect';
 import { compressionGzip, createGrpcTransport } from '@connectrpc/connect-node';
+import { parseAddress } from '../lib/address.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { PeerSessions } from './peer-sessions.ts';
 import type { TlsFiles } from './tls.ts';
@@ -48,7 +49,7 @@ export function openHttp2({ address, tls, limits, compression }: PeerTransportOp
 /** HOST:PORT as a URL; throws `bad-argument`. */
 function urlOf(place: string, encrypted: boolean): string {
   const url = `${encrypted ? 'https' : 'http'}://${place}`;
-  if (!/^(\[[\da-f:.%]+\]|[^\s:/?#[\]@]+):\d{1,5}$/i.test(place) || !URL.canParse(url)) {
+  if (typeof parseAddress(place) === 'string' || !URL.canParse(url)) {
     throw new CodedError('bad-argument', `a peer is HOST:PORT, not ${JSON.stringify(place)}`, {
       field: 'place',
       value: place,

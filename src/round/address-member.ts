@@ -1,6 +1,7 @@
 /** Whoever listens at HOST:PORT: another Tallystick, or a BanyanDB node. Which of them shows when it is asked. */
 import { CodedError } from '../lib/coded-error.ts';
 import { isUnknownCall } from '../peer/wire-error.ts';
+import type { ListFilter } from '../peer/shard-provider.ts';
 import type { ShardCopy } from '../shard-copy/shard-copy.ts';
 import type { BanyandbMember } from './banyandb-member.ts';
 import type { BuildOrder, Member, MemberBuildOptions, Offer } from './member.ts';
@@ -31,10 +32,10 @@ export class AddressMember implements Member, Disposable {
     return this.#member.kind;
   }
 
-  async offer(signal?: AbortSignal): Promise<Offer> {
-    if (this.#isKnown) return await this.#member.offer(signal);
+  async offer(signal?: AbortSignal, filter?: ListFilter): Promise<Offer> {
+    if (this.#isKnown) return await this.#member.offer(signal, filter);
     try {
-      const offer = await this.#peer.offer(signal);
+      const offer = await this.#peer.offer(signal, filter);
       this.#isKnown = true;
       return offer;
     } catch (error) {

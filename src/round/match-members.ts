@@ -23,7 +23,8 @@ export function matchMembers(asked: readonly AskedMember[], narrowing: Narrowing
   const wanted = [...names].filter((group) => narrowing.group === undefined || group === narrowing.group);
   const places = asked.map(({ member }) => member.place).join(', ');
   if (wanted.length === 0) {
-    const what = narrowing.group === undefined ? 'a group' : `group ${narrowing.group}`;
+    const one = narrowing.shard === undefined ? '' : `shard ${narrowing.shard} of `;
+    const what = narrowing.group === undefined ? 'a group' : `${one}group ${narrowing.group}`;
     throw new CodedError('not-found', `none of the places has ${what}: ${places}`, {
       field: 'group',
       value: narrowing.group ?? null,

@@ -1,5 +1,6 @@
 /** Who takes part in a comparison or a round: a replica, or a file, that offers copies of shards. */
 import type { CodedError } from '../lib/coded-error.ts';
+import type { ListFilter } from '../peer/shard-provider.ts';
 import type { ShardCopy, ViewDescription } from '../shard-copy/shard-copy.ts';
 
 /** A group as one member has it. */
@@ -52,8 +53,11 @@ export interface Member {
   /** What it calls itself; null where it does not tell. */
   readonly name: string | null;
   readonly kind: 'root' | 'tree-file' | 'tallystick' | 'banyandb';
-  /** What it has. Throws `unreachable`, `timeout` and what reading it throws. */
-  offer(signal?: AbortSignal): Promise<Offer>;
+  /**
+   * What it has; one that lists its shards may leave out what `filter` does not mean. Throws `unreachable`, `timeout`
+   * and what reading it throws.
+   */
+  offer(signal?: AbortSignal, filter?: ListFilter): Promise<Offer>;
   copy(group: string, shard: number): ShardCopy;
   /** Builds the trees of shards that changed since their last; does nothing where trees are not ours to build. */
   build(orders: readonly BuildOrder[], options?: MemberBuildOptions): Promise<void>;

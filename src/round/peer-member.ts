@@ -1,9 +1,9 @@
 /** Another Tallystick as a member, over the wire. */
-import { CodedError } from '../lib/coded-error.ts';
-import { holdsShard } from '../peer/held-shards.ts';
 import type { PeerClient } from '../peer/peer-client.ts';
 import { PeerShardCopy } from '../peer/peer-shard-copy.ts';
-import type { BuildOrder, Member, MemberBuildOptions, Offer, OfferedGroup } from './member.ts';
+import type { ListFilter } from '../peer/shard-provider.ts';
+import { offerOfListing, relayBuild } from './listed-member.ts';
+import type { BuildOrder, Member, MemberBuildOptions, Offer } from './member.ts';
 
 export class PeerMember implements Member, Disposable {
   readonly place: string;
@@ -22,22 +22,10 @@ export class PeerMember implements Member, Disposable {
     return this.#name;
   }
 
-  async offer(signal?: AbortSignal): Promise<Offer> {
-    const listing = await this.#client.listShards({}, signal);
+  async offer(signal?: AbortSignal, filter: ListFilter = {}): Promise<Offer> {
+    const listing = await this.#client.listShards(filter, signal);
     this.#name = listing.name;
-    const groups = new Map<string, { shards: number; offered: number[] }>();
-    for (const { group, shard, settings } of listing.shards) {
-      const known = groups.get(group) ?? { shards: settings.shards, offered: [] };
-      groups.set(group, known);
-      known.offered.push(shard);
-    }
-    const offered: OfferedGroup[] = [...groups].map(([group, known]) => ({ group, ...known }));
-    const trees = new Map(listing.shards.map(({ group, shard, tree }) => [`${group}/${shard}`, tree]));
-    return {
-      groups: offered,
-      tree: (group, shard) => trees.get(`${group}/${shard}`) ?? null,
-      holds: (group, shard) => holdsShard(listing.held, group, shard),
-    };
+    return offerOfListing(listing.shards, listing.held);
   }
 
   copy(group: string, shard: number): PeerShardCopy {
@@ -46,25 +34,8 @@ export class PeerMember implements Member, Disposable {
 
   async build(orders: readonly BuildOrder[], options: MemberBuildOptions = {}): Promise<void> {
     if (orders.length === 0) return;
-    const { signal, force = false, onProgress, onBuilt } = options;
-    for await (const built of this.#client.build({ targets: orders, force }, signal)) {
-      const { group, shard, outcome, reason, generation, root, leaves } = built;
-      if (outcome === 'failed') {
-        const message = `${this.place} could not build shard ${shard} of group ${group}: ${reason}`;
-        throw new CodedError('refused', message, { place: this.place, group, shard });
-      }
-      if (outcome === 'running') onProgress?.(`building ${this.place} ${group}/${shard}: ${leaves} leaves`);
-      else
-        await onBuilt?.({
-          group,
-          shard,
-          outcome,
-          reason,
-          generation: generation ?? 0n,
-          root: root ?? Buffer.alloc(0),
-          leaves,
-        });
-    }
+    const { signal, force = false } = options;
+    await relayBuild(this.place, this.#client.build({ targets: orders, force }, signal), options);
   }
 
   [Symbol.dispose](): void {

@@ -110,13 +110,16 @@ function lostMember(member: Member, gone: ReadonlyMap<string, CodedError>): Lost
 export async function askMembers(
   members: readonly Member[],
   lost: LostMember[],
-  { signal, onStep }: Pick<RoundOptions, 'signal' | 'onStep'>,
+  { signal, onStep, narrowing = {} }: Pick<RoundOptions, 'signal' | 'onStep' | 'narrowing'>,
 ): Promise<AskedMember[]> {
+  const { group, shard } = narrowing;
+  // A shard count is told with the shards, so a number alone is looked for here.
+  const filter = { ...(group !== undefined && { group, ...(shard !== undefined && { shard }) }) };
   onStep?.(`asking ${members.length} places`, 'ask');
   const offers = await Promise.all(
     members.map(async (member) => {
       try {
-        return [{ member, offer: await member.offer(signal) }];
+        return [{ member, offer: await member.offer(signal, filter) }];
       } catch (error) {
         throwIfAborted(signal);
         lost.push({ member, error: CodedError.from(error) });

@@ -12,7 +12,7 @@ import type { ShardProvider } from '../peer/shard-provider.ts';
 import { Unauthenticated } from '../peer/wire-error.ts';
 import { type CallCredentials, PropertyServer } from '../property-store/property-server.ts';
 import type { PropertyStore } from '../property-store/property-store.ts';
-import { formatAddress } from '../settings/address.ts';
+import { formatAddress } from '../lib/address.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Events } from './events.ts';
 import { tlsFilesOf } from './tls-files-of.ts';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseDuration } from '../lib/duration.ts';
 import { parseCron } from '../schedule/cron.ts';
-import { parseAddress } from './address.ts';
+import { parseAddress } from '../lib/address.ts';
 import type { OptionNotes } from './options.ts';
 
 /** Ceiling of lists in the settings: a longer one is a mistake. */

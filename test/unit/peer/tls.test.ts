@@ -1,47 +1,26 @@
 /** Encrypted peers, on certificates made here. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { generate } from 'selfsigned';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { PeerClient } from '../../../src/peer/peer-client.ts';
 import { PeerServer, type PeerServerOptions } from '../../../src/peer/peer-server.ts';
 import type { ServedCallEvent } from '../../../src/peer/served-call.ts';
 import { TlsFiles } from '../../../src/peer/tls.ts';
+import {
+  type Authority,
+  makeAuthority,
+  writeCertificate as writeSigned,
+} from '../../support/certificates.ts';
 import { MemoryShardCopy } from '../../support/memory-shard-copy.ts';
 import { providerOf } from '../../support/peer-pair.ts';
 
 let directory: string;
 const path = (name: string): string => join(directory, name);
-let authority: { cert: string; key: string };
+let authority: Authority;
 
-async function makeAuthority(name: string): Promise<{ cert: string; key: string }> {
-  const { cert, private: key } = await generate([{ name: 'commonName', value: name }], {
-    keySize: 2048,
-    extensions: [{ name: 'basicConstraints', cA: true, critical: true }],
-  });
-  return { cert, key };
-}
-
-/** Writes NAME.crt and NAME.key, signed by an authority, good for 127.0.0.1. */
-async function writeCertificate(name: string, by: { cert: string; key: string } = authority): Promise<void> {
-  const { cert, private: key } = await generate([{ name: 'commonName', value: name }], {
-    keySize: 2048,
-    ca: by,
-    extensions: [
-      {
-        name: 'subjectAltName',
-        altNames: [
-          { type: 2, value: name },
-          { type: 7, ip: '127.0.0.1' },
-        ],
-      },
-    ],
-  });
-  writeFileSync(path(`${name}.crt`), cert);
-  writeFileSync(path(`${name}.key`), key);
-}
+const writeCertificate = (name: string, by = authority): Promise<void> => writeSigned(directory, name, by);
 
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'tallystick-tls-'));
@@ -143,12 +122,8 @@ test('an open client goes over to a changed certificate', async () => {
   await writeCertificate('moving');
   using client = new PeerClient({ place, clock: systemClock, tls: files('moving') });
   await client.listShards();
-  const { cert, private: key } = await generate([{ name: 'commonName', value: 'moved' }], {
-    keySize: 2048,
-    ca: authority,
-  });
-  writeFileSync(path('moving.crt'), cert);
-  writeFileSync(path('moving.key'), key);
+  await writeCertificate('moved');
+  for (const end of ['crt', 'key']) copyFileSync(path(`moved.${end}`), path(`moving.${end}`));
   await client.listShards();
   await client.listShards();
   expect(peers).toEqual(['moving', 'moved', 'moved']);
