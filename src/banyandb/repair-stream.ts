@@ -92,7 +92,7 @@ export class RepairStream implements Disposable {
       const next = await withinTime(this.#answers.next(), limit);
       return next.done ? null : next.value;
     } catch (error) {
-      throw connection.error(error, this.#signal);
+      throw withHelp(connection.error(error, this.#signal));
     }
   }
 
@@ -106,4 +106,11 @@ export class RepairStream implements Disposable {
     this.#queue.end();
     this.#call.abort();
   }
+}
+
+/** A page of leaves grows with what a node holds, so its ceiling is the operator's to raise. */
+function withHelp(error: CodedError): CodedError {
+  if (error.code !== 'too-large') return error;
+  const message = `${error.message}; --page-max accepts larger pages of leaves`;
+  return new CodedError(error.code, message, error.details, { cause: error });
 }

@@ -1,7 +1,7 @@
 /** Options for places that are BanyanDB nodes, and opening what is named by HOST:PORT. */
 import { BanyandbNode } from '../banyandb/banyandb-node.ts';
 import { type ClusterGroup, readClusterGroups } from '../banyandb/cluster-registry.ts';
-import { defaultPushesPerSecond } from '../banyandb/node-limits.ts';
+import { defaultNodeLimits, defaultPushesPerSecond } from '../banyandb/node-limits.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { PeerClient } from '../peer/peer-client.ts';
@@ -23,9 +23,12 @@ export interface NodeOptions {
   readonly bringOld?: boolean;
   readonly repairTlsCa?: string;
   readonly repairPlain?: boolean;
+  readonly pageMax?: number;
 }
 
 const dayMs = 24 * 3_600_000;
+
+const mebibyte = 1024 * 1024;
 
 /** Adds what BanyanDB nodes need; peers and directories do not. */
 export function addNodeOptions(command: Command): Command {
@@ -46,6 +49,11 @@ export function addNodeOptions(command: Command): Command {
     .option(
       '--repair-tls-ca <file>',
       'reach where BanyanDB nodes repair by TLS, whatever their gRPC; this signs it',
+    )
+    .option(
+      '--page-max <MiB>',
+      `largest page of leaves accepted of a BanyanDB node (default ${defaultNodeLimits.acceptBytesMax / mebibyte})`,
+      wholeNumber(1, 1_024),
     )
     .option('--repair-plain', 'reach where BanyanDB nodes repair without TLS, whatever their gRPC');
 }
@@ -88,13 +96,17 @@ export class AddressOpener {
 
   open(place: string, tls: TlsFiles | undefined): AddressMember {
     const clock = this.#clock;
-    const { pushRate, deleteExpiry, bringOld } = this.#options;
+    const { pushRate, deleteExpiry, bringOld, pageMax } = this.#options;
+    const limits = pageMax === undefined ? {} : { acceptBytesMax: pageMax * mebibyte };
     const peer = new PeerMember(new PeerClient({ place, clock, ...(tls && { tls }) }));
-    const node = new BanyandbMember(new BanyandbNode({ place, clock, tls, repairTls: this.#repairTls() }), {
-      groups: (signal) => this.#groups(signal),
-      pushesPerSecond: pushRate,
-      deleteExpiryMs: bringOld ? null : deleteExpiry === undefined ? undefined : deleteExpiry * dayMs,
-    });
+    const node = new BanyandbMember(
+      new BanyandbNode({ place, clock, tls, repairTls: this.#repairTls(), limits }),
+      {
+        groups: (signal) => this.#groups(signal),
+        pushesPerSecond: pushRate,
+        deleteExpiryMs: bringOld ? null : deleteExpiry === undefined ? undefined : deleteExpiry * dayMs,
+      },
+    );
     return new AddressMember(peer, node);
   }
 

@@ -1,4 +1,5 @@
 /** Rounds and audits over BanyanDB nodes that spell otherwise, and over trees that are old. */
+import { hash } from 'node:crypto';
 import { afterEach, describe, expect, test } from 'vitest';
 import { parseSource } from '../../../src/property/source-json.ts';
 import { type ServedNode, serveNode } from '../../support/model-cluster.ts';
@@ -18,6 +19,8 @@ afterEach(async () => {
   await Promise.all(stopping.map((served) => served.stop()));
   stopping = [];
 });
+
+const digestOf = (id: number): string => hash('sha512', String(id));
 
 const common = ['--push-rate', '0', '--bring-old', '--json'];
 
@@ -157,5 +160,53 @@ describe('nodes that spell otherwise, and trees that are old', () => {
     const again = await runCli(['round', ...places, ...named, ...common]);
     expect(again.code).toBe(0);
     expect([a, b].map((node) => node.shard('g', 0).newest('g/n/e1')?.deleteTime)).not.toContain(0n);
+  });
+
+  test('what a node has beyond its tree decides: a delete that its tree lacks reaches the others at once', async () => {
+    const [a, b] = [new ModelNode({ name: 'a' }), new ModelNode({ name: 'b', everBuilt: true })];
+    fill(a, 3);
+    const property = parseSource(makeVersion({ id: 'e1', revision: 10n }).source);
+    b.shard('g', 0).write(property);
+    b.shard('g', 0).remove(property, 77n);
+    const { code } = await runCli(['round', ...(await serveAll([a, b])), ...named, ...common]);
+    expect(code).toBe(0);
+    expect([a, b].map((node) => node.shard('g', 0).newest('g/n/e1')?.deleteTime)).toEqual([77n, 77n]);
+  });
+
+  test('nodes stand in the ring by their names, in whatever order they are given', async () => {
+    const nodes = ['a', 'b', 'c'].map((name) => new ModelNode({ name }));
+    const [a, b, c] = nodes as [ModelNode, ModelNode, ModelNode];
+    for (const node of nodes) fill(node, 2);
+    const property = parseSource(makeVersion({ id: 'x', revision: 20n }).source);
+    for (const node of [b, c]) node.shard('g', 0).write(property);
+    c.shard('g', 0).remove(property, 77n);
+    for (const node of [a, b, c]) node.build();
+    const places = await serveAll(nodes);
+    // From a the round comes to b first, which missed the delete.
+    const starts = places.slice(0, 2);
+    for (const given of [places, places.toReversed()]) {
+      const { lines } = await runCli(['audit', ...given, ...named, '--values', '--json']);
+      expect(lines.find(({ entity }) => entity === 'g/n/x')).toMatchObject({
+        ownRepair: { undeletes: true, startedAt: starts },
+      });
+    }
+  });
+
+  test('a page of leaves beyond the ceiling is named with what would help, and read when that is raised', async () => {
+    const nodes = ['a', 'b'].map((name) => new ModelNode({ name, slots: 1 }));
+    for (const [at, node] of nodes.entries()) {
+      const shard = node.shard('g', 0);
+      for (let id = at; id < 8_000; id++) {
+        const property = parseSource(makeVersion({ id: `e${id}`, revision: 10n }).source);
+        shard.documents.push({ id: `g/n/e${id}/10`, property, deleteTime: 0n, digest: digestOf(id) });
+      }
+      node.build();
+    }
+    const places = await serveAll(nodes);
+    const small = await runCli(['audit', ...places, ...named, '--json', '--page-max', '1']);
+    expect(small.code).toBe(3);
+    expect(JSON.stringify(small.last)).toMatch(/--page-max/);
+    const read = await runCli(['audit', ...places, ...named, '--json', '--page-max', '2']);
+    expect(read).toMatchObject({ code: 1, last: { summary: { differing: 1 } } });
   });
 });
