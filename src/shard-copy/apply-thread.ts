@@ -1,12 +1,13 @@
 /**
  * Writes into local shards from a worker thread, so that the process stays free to serve and to coordinate. One
- * thread for all streams of writes; it is started with the first and keeps no process alive. Write-ahead logs are
- * moved by the checkpointer, in a thread of its own: a move would hold up the batches behind it.
+ * thread for all streams of writes; it is started with the first, ends when there was none for a while, and keeps no
+ * process alive. Write-ahead logs are moved by the checkpointer, in a thread of its own: a move would hold up the batches behind it.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { assert } from '../lib/assert.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { IdleEnd } from '../lib/idle-end.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { databasePath } from '../property-index/data-root.ts';
@@ -30,14 +31,26 @@ type Asked = ApplyRequest extends infer Request
 export class ApplyThread implements AsyncDisposable {
   readonly #checkpointer: Checkpointer;
   #worker: Worker | null = null;
+  readonly #idleEnd: IdleEnd;
   readonly #answers = new Map<number, Answered>();
+  /** Streams that are open, or about to be. */
+  #sessions = 0;
   #lastId = 0;
   #lastSession = 0;
   #closing = false;
 
-  /** The checkpointer stays the caller's, and is disposed after this. */
-  constructor(checkpointer: Checkpointer) {
+  /** The checkpointer stays the caller's, and is disposed after this. The thread ends `idleMs` after its last stream. */
+  constructor(checkpointer: Checkpointer, { idleMs }: { readonly idleMs?: number } = {}) {
     this.#checkpointer = checkpointer;
+    this.#idleEnd = new IdleEnd(
+      (worker) => worker.postMessage({ kind: 'close' } satisfies ApplyRequest),
+      idleMs,
+    );
+  }
+
+  /** Whether there is a thread. */
+  get hasThread(): boolean {
+    return this.#worker !== null;
   }
 
   /** Opens the index for writing, creating group and index where they are absent. Throws `settings-differ`. */
@@ -56,17 +69,34 @@ export class ApplyThread implements AsyncDisposable {
       settings: { shards, slots, spelling },
       confirmed,
     } as const;
+    this.#sessions++;
     try {
       await this.#ask(opening, signal);
     } catch (error) {
       // It may have opened all the same, before it heard that it was not wanted any more.
-      this.#ask({ kind: 'dispose', session }).catch(() => undefined);
+      this.#endSession(session).catch(() => undefined);
       throw error;
     }
     return new ThreadSession({
       ask: (asked, given) => this.#ask({ ...asked, session }, given),
+      end: () => this.#endSession(session),
       written: (bytes) => this.#checkpointer.afterWrite(databasePath(root, group, shard), bytes),
     });
+  }
+
+  async #endSession(session: number): Promise<void> {
+    try {
+      await this.#ask({ kind: 'dispose', session });
+    } finally {
+      this.#sessions--;
+      if (this.#sessions === 0 && !this.#closing) this.#idleEnd.idle(() => this.#letGo());
+    }
+  }
+
+  #letGo(): Worker | null {
+    const worker = this.#worker;
+    this.#worker = null;
+    return worker;
   }
 
   async #ask(asked: Asked, signal?: AbortSignal): Promise<readonly ApplyResult[]> {
@@ -92,6 +122,7 @@ export class ApplyThread implements AsyncDisposable {
   }
 
   #started(): Worker {
+    this.#idleEnd.busy();
     if (this.#worker !== null) return this.#worker;
     // The worker has this file's extension: .ts in the sources, .js in the package.
     const worker = new Worker(new URL(`./apply-worker${import.meta.url.slice(-3)}`, import.meta.url), {
@@ -104,14 +135,16 @@ export class ApplyThread implements AsyncDisposable {
       else answered?.resolve(answer.results);
       if (this.#answers.size === 0 && !this.#closing) this.#worker?.unref();
     });
-    worker.on('error', (error) => this.#ended(CodedError.from(error)));
-    worker.on('exit', () => this.#ended(new CodedError('internal', 'the apply thread ended')));
+    worker.on('error', (error) => this.#ended(worker, CodedError.from(error)));
+    worker.on('exit', () => this.#ended(worker, new CodedError('internal', 'the apply thread ended')));
     worker.unref();
     this.#worker = worker;
     return worker;
   }
 
-  #ended(error: CodedError): void {
+  #ended(worker: Worker, error: CodedError): void {
+    // One that was let go had nothing to do.
+    if (this.#worker !== worker) return;
     for (const answered of this.#answers.values()) answered.reject(error);
     this.#answers.clear();
     this.#worker = null;
@@ -120,6 +153,7 @@ export class ApplyThread implements AsyncDisposable {
   /** Ends the thread once it has ended what it does. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
+    await this.#idleEnd[Symbol.asyncDispose]();
     const worker = this.#worker;
     if (worker === null) return;
     await Promise.allSettled([...this.#answers.values()].map(({ promise }) => promise));
@@ -131,13 +165,14 @@ export class ApplyThread implements AsyncDisposable {
 
 /** What a session asks of its thread. */
 type SessionAsked = Asked extends infer Request
-  ? Request extends { readonly kind: 'apply' | 'dispose' }
+  ? Request extends { readonly kind: 'apply' }
     ? Omit<Request, 'session'>
     : never
   : never;
 
 interface SessionThread {
   readonly ask: (asked: SessionAsked, signal?: AbortSignal) => Promise<readonly ApplyResult[]>;
+  readonly end: () => Promise<void>;
   /** Told of bytes that were committed; resolves when more may be. */
   readonly written: (bytes: number) => Promise<void>;
 }
@@ -160,6 +195,6 @@ class ThreadSession implements ApplySession {
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
     this.#disposed = true;
-    await this.#thread.ask({ kind: 'dispose' });
+    await this.#thread.end();
   }
 }

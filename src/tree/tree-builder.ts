@@ -1,10 +1,12 @@
 /**
  * Builds trees in a worker thread, so that scanning and hashing a shard never holds up the event loop.
- * One thread, one build at a time; it is started with the first build and keeps no process alive.
+ * One thread, one build at a time; it is started with a build, ends when there was none for a while, and keeps no
+ * process alive.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { CodedError } from '../lib/coded-error.ts';
+import { IdleEnd } from '../lib/idle-end.ts';
 import type { BuildOptions, BuildResult } from './build-tree.ts';
 import type { BuildRequest, BuildResponse } from './build-worker.ts';
 
@@ -22,8 +24,22 @@ interface Job {
 export class TreeBuilder implements AsyncDisposable {
   #worker: Worker | null = null;
   readonly #jobs = new Map<number, Job>();
+  readonly #idleEnd: IdleEnd;
   #nextId = 0;
   #closing = false;
+
+  /** The thread ends `idleMs` after its last build. */
+  constructor({ idleMs }: { readonly idleMs?: number } = {}) {
+    this.#idleEnd = new IdleEnd(
+      (worker) => worker.postMessage({ kind: 'close' } satisfies BuildRequest),
+      idleMs,
+    );
+  }
+
+  /** Whether there is a thread. */
+  get hasThread(): boolean {
+    return this.#worker !== null;
+  }
 
   /** Builds the tree of a shard; as `buildTree`, in the worker thread, after builds asked for earlier. */
   async build(options: BuilderOptions): Promise<BuildResult> {
@@ -52,14 +68,15 @@ export class TreeBuilder implements AsyncDisposable {
   }
 
   #started(): Worker {
+    this.#idleEnd.busy();
     if (this.#worker !== null) return this.#worker;
     // The worker has this file's extension: .ts in the sources, .js in the package.
     const worker = new Worker(new URL(`./build-worker${import.meta.url.slice(-3)}`, import.meta.url), {
       resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
     });
     worker.on('message', (response: BuildResponse) => this.#answered(response));
-    worker.on('error', (error) => this.#ended(CodedError.from(error)));
-    worker.on('exit', () => this.#ended(new CodedError('internal', 'the build thread ended')));
+    worker.on('error', (error) => this.#ended(worker, CodedError.from(error)));
+    worker.on('exit', () => this.#ended(worker, new CodedError('internal', 'the build thread ended')));
     worker.unref();
     this.#worker = worker;
     return worker;
@@ -85,10 +102,20 @@ export class TreeBuilder implements AsyncDisposable {
     }
     this.#jobs.delete(response.id);
     // While it is closed its end is waited for, and a process with nothing else to do must not end before.
-    if (this.#jobs.size === 0 && !this.#closing) this.#worker?.unref();
+    if (this.#jobs.size > 0 || this.#closing) return;
+    this.#worker?.unref();
+    this.#idleEnd.idle(() => this.#letGo());
   }
 
-  #ended(error: CodedError): void {
+  #letGo(): Worker | null {
+    const worker = this.#worker;
+    this.#worker = null;
+    return worker;
+  }
+
+  #ended(worker: Worker, error: CodedError): void {
+    // One that was let go had nothing to do.
+    if (this.#worker !== worker) return;
     for (const job of this.#jobs.values()) job.reject(error);
     this.#jobs.clear();
     this.#worker = null;
@@ -97,6 +124,7 @@ export class TreeBuilder implements AsyncDisposable {
   /** Ends the thread once it has ended what it does; builds that run are cancelled. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
+    await this.#idleEnd[Symbol.asyncDispose]();
     const worker = this.#worker;
     if (worker === null) return;
     worker.postMessage({ kind: 'close' } satisfies BuildRequest);

@@ -94,3 +94,16 @@ test('closing waits for the batches that were given, and takes none after', asyn
   await expect(session.apply([version('b')])).rejects.toMatchObject({ code: 'cancelled' });
   expect(shard.totals().leaves).toBe(1);
 });
+
+test('the thread stays while a stream is open, ends after the last, and another is started with the next', async () => {
+  await using short = new ApplyThread(checkpointer, { idleMs: 1 });
+  const openShort = () => short.open(shard.identity, { settings: shard.settings, confirmed: null });
+  const first = await openShort();
+  await (await openShort())[Symbol.asyncDispose]();
+  expect(await first.apply([version('a')])).toEqual([{ result: 'applied' }]);
+  expect(short.hasThread).toBe(true);
+  await first[Symbol.asyncDispose]();
+  await expect.poll(() => short.hasThread).toBe(false);
+  await using again = await openShort();
+  expect(await again.apply([version('b')])).toEqual([{ result: 'applied' }]);
+});

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { TreeBuilder } from '../../../src/tree/tree-builder.ts';
 import type { BuilderChildInput } from '../../support/builder-child.ts';
 import { Child } from '../../support/run-child.ts';
 import { ShardFixture } from '../../support/shard-fixture.ts';
@@ -11,4 +12,17 @@ test('closed while builds wait: they are cancelled, and the process does not end
   const child = new Child('builder-child.ts', { identity, settings } satisfies BuilderChildInput);
   expect(JSON.parse(await child.line())).toEqual({ closed: true, cancelled: true, later: 'cancelled' });
   expect(await child.ended()).toMatchObject({ code: 0 });
+});
+
+test('the thread ends when nothing was built for a while, and the next build has another', async () => {
+  await using fixture = await ShardFixture.create();
+  await fixture.apply([makeVersion({ id: '1', revision: 1n })]);
+  const { identity, settings } = fixture;
+  await using builder = new TreeBuilder({ idleMs: 1 });
+  for (let round = 0; round < 3; round += 1) {
+    const built = await builder.build({ identity, settings, force: true });
+    expect(built).toMatchObject({ outcome: 'built', leaves: 1 });
+    expect(built.root).toHaveLength(64);
+    await expect.poll(() => builder.hasThread).toBe(false);
+  }
 });
