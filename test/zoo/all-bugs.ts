@@ -1,7 +1,8 @@
 /** All bugs of the zoo. */
 import type { Bug } from './bug.ts';
 import { bugsOfRepair } from './bugs-of-repair.ts';
+import { bugsOfStores } from './bugs-of-stores.ts';
 import { bugsOfTrees } from './bugs-of-trees.ts';
 import { bugsOfVersions } from './bugs-of-versions.ts';
 
-export const allBugs: readonly Bug[] = [...bugsOfVersions, ...bugsOfTrees, ...bugsOfRepair];
+export const allBugs: readonly Bug[] = [...bugsOfVersions, ...bugsOfTrees, ...bugsOfRepair, ...bugsOfStores];
