@@ -4,6 +4,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { PeerConnection } from '../peer/peer-connection.ts';
 import type { OpenTransport } from '../peer/peer-transport.ts';
 import type { TlsFiles } from '../peer/tls.ts';
+import { isUnknownCall } from '../peer/wire-error.ts';
 import { NodeQueryService } from './generated/banyandb/database/v1/database_pb.ts';
 import {
   defaultNodeDeadlines,
@@ -69,10 +70,17 @@ export class BanyandbNode implements Disposable {
     const { place, clock, tls, openTransport } = this.#options;
     using connection = new PeerConnection({ place, clock, openTransport, ...(tls && { tls }) });
     const nodes = connection.client(NodeQueryService);
-    const { node } = await connection.ask((options) => nodes.getCurrentNode({}, options), {
+    const asking = connection.ask((options) => nodes.getCurrentNode({}, options), {
       step: 'asking a node what it is',
       timeoutMs: this.deadlines.askMs,
       signal,
+    });
+    const { node } = await asking.catch((error: unknown) => {
+      if (!(error instanceof CodedError) || !isUnknownCall(error)) throw error;
+      const message =
+        `${place} does not say what it is, as BanyanDB does since release 0.10; of a node of 0.9 copy the folder of its ` +
+        'tree files and compare that';
+      throw new CodedError('refused', message, { place }, { cause: error });
     });
     const address = node?.propertyRepairGossipGrpcAddress ?? '';
     if (node === undefined || address === '') {

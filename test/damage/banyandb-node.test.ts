@@ -7,13 +7,10 @@ import {
 } from '../../src/banyandb/generated/banyandb/property/v1/repair_pb.ts';
 import type { BanyandbNode } from '../../src/banyandb/banyandb-node.ts';
 import { NodeShardCopy } from '../../src/banyandb/node-shard-copy.ts';
-import { systemClock } from '../../src/lib/clock.ts';
-import { PeerServer } from '../../src/peer/peer-server.ts';
 import { parseSource } from '../../src/property/source-json.ts';
 import { applyAll, fetchAll, many, results } from '../contract/shard-copy-fixture.ts';
 import { type ServedNode, serveNode, type ServeNodeOptions } from '../support/model-cluster.ts';
 import { ModelNode } from '../support/model-node.ts';
-import { providerOf } from '../support/peer-pair.ts';
 
 let open: (ServedNode | BanyandbNode)[] = [];
 
@@ -273,25 +270,5 @@ describe('nodes that say nothing, or the wrong thing', () => {
       details: { place: served.place },
     });
     expect(node.shard('g', 0).documents.length).toBeLessThan(100);
-  });
-
-  test('a process that repairs nothing', async () => {
-    const served = await serveNode(new ModelNode(), { repairAddress: '' });
-    const client = served.client();
-    open.push(served, client);
-    await expect(client.repair()).rejects.toMatchObject({
-      code: 'refused',
-      details: { place: served.place },
-    });
-  });
-
-  test('a Tallystick is no node', async () => {
-    await using server = new PeerServer({ provider: providerOf([]), clock: systemClock });
-    const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
-    const served = await serveNode(new ModelNode(), { repairAddress: `127.0.0.1:${port}` });
-    const client = served.client();
-    open.push(served, client);
-    const copy = new NodeShardCopy(client, { group: 'g', shard: 0, shards: 1 });
-    await expect(copy.openView()).rejects.toMatchObject({ code: 'refused' });
   });
 });
