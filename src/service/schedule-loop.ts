@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { SpareHeap } from '../lib/spare-heap.ts';
 import { holdsShard, type HeldShards } from '../peer/held-shards.ts';
 import { Schedule } from '../schedule/schedule.ts';
 import type { DueShard } from '../schedule/schedule-options.ts';
@@ -44,6 +45,7 @@ export class ScheduleLoop {
   #settings: Settings;
   readonly #visits = new Map<string, VisitRecord>();
   readonly #rest: WokenSleep;
+  readonly #spareHeap = new SpareHeap();
   #sweptMs = 0;
 
   constructor(options: ScheduleLoopOptions) {
@@ -92,6 +94,7 @@ export class ScheduleLoop {
     while (!signal.aborted) {
       try {
         await this.#turn(runs, signal);
+        if (runs.running + runs.waiting === 0) this.#spareHeap.release();
         const nowMs = clock.nowMs();
         const untilMs = Math.min(this.#settings.build.pollInterval, this.schedule.nextWakeMs(nowMs) - nowMs);
         await this.#rest.sleep(Math.max(untilMs, 1), signal);
