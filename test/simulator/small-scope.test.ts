@@ -17,8 +17,8 @@ afterAll(() => {
 });
 
 test.each([
-  { entities: 1, depth: 4, states: 150 },
-  { entities: 2, depth: 3, states: 200 },
+  { entities: 1, depth: 5, states: 300 },
+  { entities: 2, depth: 4, states: 200 },
 ])(
   'every schedule of $depth steps over $entities entities keeps the promises',
   async ({ entities, depth, states }) => {

@@ -14,6 +14,7 @@ import {
   type Cell,
   copiesOf,
   emptyState,
+  nameOf,
   normalise,
   type Row,
   rowOf,
@@ -55,6 +56,8 @@ const whole: Cut = { after: Infinity, down: null };
 export class SmallScope {
   readonly #options: ExploreOptions;
   readonly #known = new Set<string>();
+  /** Indexes from which it is known to come to rest. */
+  readonly #resting = new Set<string>();
   #steps = 0;
 
   constructor(options: ExploreOptions) {
@@ -64,7 +67,7 @@ export class SmallScope {
   /** Searches; throws a {@link Violation} with the schedule that leads to it. */
   async explore(): Promise<Explored> {
     let frontier: Found[] = [{ state: emptyState(this.#options.entities), path: [] }];
-    this.#known.add(normalise(frontier[0]?.state ?? []).name);
+    this.#known.add(nameOf(frontier[0]?.state ?? []));
     let depth = 0;
     for (; depth < this.#options.depth && frontier.length > 0; depth += 1) {
       const next: Found[] = [];
@@ -89,10 +92,11 @@ export class SmallScope {
       this.#steps += 1;
       checkForward(state, after, step);
       const normal = normalise(after);
-      if (this.#known.has(normal.name)) continue;
-      this.#known.add(normal.name);
-      await this.#checkRest(normal.state, step);
-      next.push({ state: normal.state, path: [...path, step] });
+      const name = nameOf(normal);
+      if (this.#known.has(name)) continue;
+      this.#known.add(name);
+      await this.#checkRest(normal, step);
+      next.push({ state: normal, path: [...path, step] });
     }
   }
 
@@ -105,8 +109,8 @@ export class SmallScope {
         const died = await this.#repair(state, from, { after, down: null });
         steps.push([`repair from r${from} that dies after ${after} applies`, died.state]);
       }
-      if (done.applies === 0) continue;
-      for (const down of state.keys()) {
+      // One that is sent nothing does not show whether it is down.
+      for (const down of done.receivers) {
         const crashed = await this.#repair(state, from, { after: Infinity, down });
         steps.push([`repair from r${from} in which r${down} crashes`, crashed.state]);
       }
@@ -114,12 +118,18 @@ export class SmallScope {
     return steps;
   }
 
-  async #repair(state: SmallState, from: number, cut: Cut): Promise<{ state: SmallState; applies: number }> {
+  async #repair(
+    state: SmallState,
+    from: number,
+    cut: Cut,
+  ): Promise<{ state: SmallState; applies: number; receivers: ReadonlySet<number> }> {
     const copies = copiesOf(state);
+    const receivers = new Set<number>();
     let applies = 0;
     // Who coordinates sees its own copy first.
     const seen = [...copies.slice(from), ...copies.slice(0, from)].map((copy) => {
       const beforeApply = (): void => {
+        receivers.add(copies.indexOf(copy));
         if (applies++ >= cut.after || copies.indexOf(copy) === cut.down)
           throw new CodedError('unreachable', 'cut');
       };
@@ -128,7 +138,7 @@ export class SmallScope {
     const report = await this.#run(seen);
     const now = state.map(({ tree }, replica) => ({ index: this.#row(copies[replica]), tree }));
     if (cut === whole) checkOutcome(report, state, now);
-    return { state: now, applies };
+    return { state: now, applies, receivers };
   }
 
   #row(copy: MemoryShardCopy | undefined): Row {
@@ -145,6 +155,10 @@ export class SmallScope {
 
   /** From here, builds and a repair end in the greatest versions everywhere, and another ships nothing. */
   async #checkRest(state: SmallState, step: string): Promise<void> {
+    // Trees are built anew first, so the indexes alone tell what comes of it.
+    const name = nameOf(normalise(state.map(({ index }) => ({ index, tree: index }))));
+    if (this.#resting.has(name)) return;
+    this.#resting.add(name);
     const copies = copiesOf(state);
     const rest = async (): Promise<RepairReport> => {
       for (const copy of copies) copy.build();
@@ -179,13 +193,27 @@ function plainSteps(state: SmallState): [string, SmallState][] {
     for (const [entity, cell] of index.entries()) {
       const put = (next: Cell): SmallState =>
         replaced({ index: index.map((other, position) => (position === entity ? next : other)) });
-      steps.push([`write e${entity} at r${at}`, put({ revision: seen + 1, deleteTime: 0, value: at })]);
+      const revision = seen + 1;
+      for (const [how, value] of tiesOf(state, entity, revision)) {
+        steps.push([`write e${entity} at r${at}${how}`, put({ revision, deleteTime: 0, value })]);
+      }
       if (cell !== null && cell.deleteTime === 0) {
         steps.push([`delete e${entity} at r${at}`, put({ ...cell, deleteTime: times + 1 })]);
       }
     }
     return steps;
   });
+}
+
+/** Where others wrote the same revision meanwhile, the digests of what is written may fall either way. */
+function tiesOf(state: SmallState, entity: number, revision: number): [string, number][] {
+  const cells = state.flatMap(({ index, tree }) => [index[entity], tree[entity]]);
+  const values = cells.flatMap((cell) => (cell?.revision === revision ? [cell.value] : []));
+  if (values.length === 0) return [['', 0]];
+  return [
+    [', of a smaller digest', Math.min(...values) - 1],
+    [', of a greater digest', Math.max(...values) + 1],
+  ];
 }
 
 function compare(a: Cell | null, b: Cell | null, entity: number): number {
