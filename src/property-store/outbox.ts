@@ -5,6 +5,7 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import { raceSignal } from '../lib/race-signal.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { applyBatchBytesMax, applyBatchRowsMax, type StoredVersion } from '../shard-copy/shard-copy.ts';
@@ -167,10 +168,12 @@ export class Outbox implements AsyncDisposable {
     const copy = this.#replica.copy(group, shard);
     // Somebody asked for each of these: the fuse is for repairs.
     await using session = await copy.openApply({ settings, confirmed: batch.length, signal });
+    crashPoint('store:send');
     const results = await session.apply(
       batch.map(({ version }) => version),
       signal,
     );
+    crashPoint('store:sent');
     const refused = results.filter((result) => result.result === 'refused');
     this.#options.events.sent(this.#place, results.length - refused.length);
     const [why] = refused;

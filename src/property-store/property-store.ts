@@ -8,6 +8,7 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import { CodedError, type ErrorCode } from '../lib/coded-error.ts';
+import { crashPoint } from '../lib/crash-point.ts';
 import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
 import type { Entity } from '../property/entity.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
@@ -118,7 +119,9 @@ export class PropertyStore implements AsyncDisposable {
     const { group } = edit.entity;
     const shard = shardOf(entityHash(edit.entity), settings.shards);
     const { written: version } = await this.#edits(group, shard, settings).add(edit, bytes, signal);
+    crashPoint('store:committed');
     if (version !== null) this.#sendOn(group, shard, settings, version);
+    crashPoint('store:sending');
     return version;
   }
 

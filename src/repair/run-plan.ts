@@ -60,7 +60,7 @@ export class RunPlan implements PlanSink, AsyncDisposable {
   /** Creates the file, which must not exist. */
   static async create(path: string): Promise<RunPlan> {
     const plan = new RunPlan(path, await open(path, 'wx+', 0o600));
-    crashPoint('plan:opened');
+    crashPoint('plan:run-opened');
     return plan;
   }
 
@@ -73,7 +73,7 @@ export class RunPlan implements PlanSink, AsyncDisposable {
       unproven: new Map(),
       offset: this.#written + this.#pendingBytes,
     };
-    crashPoint('plan:shard');
+    crashPoint('plan:run-shard');
   }
 
   async add(entry: PlanEntry): Promise<void> {
@@ -86,7 +86,7 @@ export class RunPlan implements PlanSink, AsyncDisposable {
     this.#pending.push(bytes);
     this.#pendingBytes += bytes.length;
     if (this.#pendingBytes >= chunkBytes) await this.#flush();
-    crashPoint('plan:entry');
+    crashPoint('plan:run-entry');
   }
 
   async endShard(complete: boolean): Promise<PlanShardCounts> {
@@ -94,7 +94,7 @@ export class RunPlan implements PlanSink, AsyncDisposable {
     assert(shard !== null, 'a shard was started');
     this.#shard = null;
     await this.#flush();
-    crashPoint('plan:shard-end');
+    crashPoint('plan:run-shard-end');
     const { head, tally } = shard;
     const { counts } = tally;
     const entries = (signal?: AbortSignal): AsyncGenerator<PlanEntry> =>

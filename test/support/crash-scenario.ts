@@ -1,6 +1,6 @@
 /**
- * What the crash tests kill a process in: two data roots are filled, deleted from, repaired from each other, by a
- * kept plan too, given other slot counts and built. It can be run again after a crash at any moment and ends in
+ * What the crash tests kill a process in: two data roots are filled, deleted from, written to by applications that the
+ * one sends on to the other, repaired from each other, by a kept plan too, given other slot counts and built. It can be run again after a crash at any moment and ends in
  * the same contents. Every write that was acknowledged is told before anything else is done.
  */
 import { mkdir } from 'node:fs/promises';
@@ -9,11 +9,15 @@ import { systemClock } from '../../src/lib/clock.ts';
 import type { GroupSettings } from '../../src/property/group-settings.ts';
 import type { StoredVersion } from '../../src/property/version.ts';
 import { changeSlots, createGroup } from '../../src/property-index/data-root.ts';
+import { Checkpointer } from '../../src/property-index/checkpointer.ts';
 import { IndexWriter } from '../../src/property-index/index-writer.ts';
 import { prepareIncoming } from '../../src/property-index/prepare-version.ts';
 import { createIndex, type ShardIdentity } from '../../src/property-index/schema.ts';
 import { carryOutPlanFile, repairShards } from '../../src/repair/repair-shards.ts';
+import { PropertyStore } from '../../src/property-store/property-store.ts';
+import { parseSource } from '../../src/property/source-json.ts';
 import { LocalShardCopy } from '../../src/shard-copy/local-shard-copy.ts';
+import type { ShardCopy } from '../../src/shard-copy/shard-copy.ts';
 import { buildTree } from '../../src/tree/build-tree.ts';
 import { makeVersion } from './versions.ts';
 
@@ -40,6 +44,7 @@ export async function crashScenario(folder: string, told: (write: Acknowledged) 
   await mkdir(folder, { recursive: true });
   await apply(folder, 'a', versions(1n, 0, entities), told);
   await apply(folder, 'b', versions(2n, 4, 8), told);
+  await store(folder, told);
   await build(folder, 'a', settings);
   await build(folder, 'b', settings);
   const copies = ['a', 'b'].map(
@@ -65,6 +70,35 @@ export async function crashScenario(folder: string, told: (write: Acknowledged) 
     await build(folder, replica, { ...settings, slots: slotsInTheEnd });
     await changeSlots(identityOf(folder, replica).root, 'g', settings.slots);
     await changeSlots(identityOf(folder, replica).root, 'g', slotsInTheEnd);
+  }
+}
+
+/** Entities that the store writes; each time it does so they get other revisions. */
+export const storedName = 'stored';
+
+/** Applications write at `a`, which sends on to `b`. */
+async function store(folder: string, told: (write: Acknowledged) => void): Promise<void> {
+  const copy = (): ShardCopy => new LocalShardCopy({ ...identityOf(folder, 'b'), clock: systemClock });
+  await using checkpointer = new Checkpointer((_path, error) => {
+    throw error;
+  });
+  const ignored = (): void => undefined;
+  await using store = new PropertyStore({
+    root: identityOf(folder, 'a').root,
+    held: null,
+    clock: systemClock,
+    checkpointer,
+    replicas: { holding: () => [{ place: 'b', copy }], groupSettings: () => null },
+    events: { called: ignored, clockBehind: ignored, sent: ignored, dropped: ignored },
+  });
+  for (const id of ['s0', 's1', 's2']) {
+    const { key, source } = makeVersion({ name: storedName, id, revision: 0n });
+    const about = { replica: 'a', key: key.toString('hex') };
+    const { revision } = await store.apply({ property: parseSource(source), strategy: 'replace' });
+    told({ ...about, revision: String(revision), deleteTime: '0' });
+    if (id === 's0') continue;
+    await store.delete({ group: 'g', name: storedName, id });
+    told({ ...about, revision: String(revision), deleteTime: '1' });
   }
 }
 
