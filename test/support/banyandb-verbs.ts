@@ -25,11 +25,12 @@ export class BanyandbVerbs {
     return await runCli([verb, ...places, ...named, ...more], options);
   }
 
-  /** Rounds until one finds nothing stale: a node builds its tree some seconds after a write. */
+  /** Rounds until one finds nothing that differs and nothing stale: a node builds its tree some seconds after a write. */
   async settledRound(): Promise<CliResult> {
-    return await until('a round of fresh trees', async () => {
+    return await until('a round that finds nothing', async () => {
       const done = await this.run('round');
-      return done.code === 0 && summaryOf(done).stale === false ? done : null;
+      const { stale, differing } = summaryOf(done);
+      return done.code === 0 && stale === false && differing === 0 ? done : null;
     });
   }
 
