@@ -3,6 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './lib/clock.ts';
 import { CodedError } from './lib/coded-error.ts';
+import { unfitNodeVersion } from './lib/node-version.ts';
 import { keepHeapSmall } from './lib/small-heap.ts';
 
 keepHeapSmall();
@@ -20,15 +21,21 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(2);
 });
 
-// Loaded only now, so that a signal meanwhile already ends the command as it should.
-const { runProgram } = await import('./commands/program.ts');
-process.exitCode = await runProgram(process.argv.slice(2), {
-  stdin: process.stdin,
-  stdout: process.stdout,
-  stderr: process.stderr,
-  clock: systemClock,
-  programPath: fileURLToPath(import.meta.url),
-  // biome-ignore lint/style/noProcessEnv: the one place where the environment is read
-  variables: process.env,
-  signal: controller.signal,
-});
+const unfit = unfitNodeVersion(process.version);
+if (unfit !== null) {
+  process.stderr.write(`tallystick: ${unfit} [bad-settings]\n`);
+  process.exitCode = 2;
+} else {
+  // Loaded only now, so that a signal meanwhile already ends the command as it should.
+  const { runProgram } = await import('./commands/program.ts');
+  process.exitCode = await runProgram(process.argv.slice(2), {
+    stdin: process.stdin,
+    stdout: process.stdout,
+    stderr: process.stderr,
+    clock: systemClock,
+    programPath: fileURLToPath(import.meta.url),
+    // biome-ignore lint/style/noProcessEnv: the one place where the environment is read
+    variables: process.env,
+    signal: controller.signal,
+  });
+}
