@@ -47,7 +47,13 @@ export class OpenTelemetry implements Tracer {
     this.#clock = clock;
     const quiet = (): void => undefined;
     diag.setLogger(
-      { error: (message) => onProblem(message), warn: quiet, info: quiet, debug: quiet, verbose: quiet },
+      {
+        error: (message) => onProblem(sentenceOf(message)),
+        warn: quiet,
+        info: quiet,
+        debug: quiet,
+        verbose: quiet,
+      },
       { logLevel: DiagLogLevel.ERROR, suppressOverrideMessage: true },
     );
     const service = { 'service.name': 'tallystick', 'service.instance.id': name, 'service.version': version };
@@ -122,6 +128,17 @@ class OpenSpan implements Span {
     this.#span.setAttributes({ ...attributes, ...(error !== null && { 'error.type': error.code }) });
     if (error !== null) this.#span.setStatus({ code: SpanStatusCode.ERROR, message: error.message });
     this.#span.end(hrTime(this.#clock.nowNs()));
+  }
+}
+
+/** What the packages tell is an error as JSON, with its stack. */
+function sentenceOf(told: string): string {
+  try {
+    const { message } = JSON.parse(told) as { message?: unknown };
+    return typeof message === 'string' ? message : told;
+  } catch (error) {
+    if (error instanceof SyntaxError) return told;
+    throw error;
   }
 }
 

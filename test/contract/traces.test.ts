@@ -138,6 +138,11 @@ test('a collector that is away is told, and holds up nothing', async () => {
   await one.service[Symbol.asyncDispose]();
   await two.service[Symbol.asyncDispose]();
   expect(performance.now() - startMs).toBeLessThan(9_000);
+  const told = one.log.find(({ message }) => message === 'spans could not be sent');
+  expect(told?.fields).toMatchObject({
+    of: 'trace',
+    error: { code: 'unreachable', message: expect.stringMatching(/^connect ECONNREFUSED/) },
+  });
 });
 
 test.each([
