@@ -39,13 +39,13 @@ export class Cage {
 
   /** Puts the bug in, runs its tests, takes it out. Gives the test that failed, or null where none did. */
   async catch({ patches, tests }: Bug): Promise<string | null> {
-    const originals = await Promise.all(patches.map((patch) => this.#apply(patch)));
+    const originals: [string, string][] = [];
     try {
+      // One after another: two patches may be of one file.
+      for (const patch of patches) originals.unshift([patch.file, await this.#apply(patch)]);
       return await this.firstFailure(tests);
     } finally {
-      for (const [at, { file }] of patches.entries()) {
-        await writeFile(this.#path(file), originals[at] as string);
-      }
+      for (const [file, original] of originals) await writeFile(this.#path(file), original);
     }
   }
 
