@@ -40,11 +40,15 @@ export function checkGroupSettings(settings: Pick<GroupSettings, 'shards' | 'slo
 const groupNamePattern = /^[^./\\\p{Cc}:*?"<>|][^/\\\p{Cc}:*?"<>|]*$/u;
 const groupNameBytesMax = 200;
 
+// Devices of Windows, whatever the case and whatever follows a dot: a data root made elsewhere could not be moved there.
+const deviceNamePattern = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i;
+
 /** Throws `bad-argument` unless the name is safe as one path component. */
 export function checkGroupName(group: string): void {
   if (
     !groupNamePattern.test(group) ||
     /[. ]$/.test(group) ||
+    deviceNamePattern.test(group) ||
     Buffer.byteLength(group) > groupNameBytesMax ||
     !group.isWellFormed()
   ) {

@@ -118,6 +118,10 @@ describe('a name', () => {
     'a ',
     'x'.repeat(201),
     '\ud800',
+    'CON',
+    'nul.txt',
+    'Com1',
+    'lpt³',
   ])('that is unsafe as a path is refused: %j', async (group) => {
     const refused = expect.objectContaining({ code: 'bad-argument' });
     expect(() => databasePath(root, group, 0)).toThrow(refused);
@@ -128,6 +132,14 @@ describe('a name', () => {
     expect(await readdir(root)).toEqual([]);
   });
 });
+
+test.each(['console', 'com', 'com10', 'a.con', 'é', 'e\u0301', '\u202ea'])(
+  'a name that only looks so is one: %j',
+  async (group) => {
+    expect(await createGroup(root, group, settings)).toEqual(settings);
+    expect(await listGroups(root)).toEqual([group]);
+  },
+);
 
 describe('a data root', () => {
   test('is an empty folder, or one with data or trees', async () => {
