@@ -96,8 +96,9 @@ export class ShardWatch {
       if (reader === null) return { ...none, totals, generations, moved: true, error: null };
       const { generation, builtAtMs, watermark, slots } = reader.header;
       const tree = { generation, builtAtMs, root: reader.root.root, leaves: reader.root.leaves };
+      // A tree whose index is gone says what was there, not what is.
       const moved =
-        totals !== null && (!sameWatermark(totals.watermark, watermark) || slots !== settings.slots);
+        totals === null || !sameWatermark(totals.watermark, watermark) || slots !== settings.slots;
       return { group, shard, settings, totals, tree, generations, moved, error: null };
     } catch (error) {
       return { ...none, error: CodedError.from(error) };
