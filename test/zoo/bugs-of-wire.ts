@@ -1,8 +1,7 @@
 /** Faults in what replicas say to each other, whom they believe, and when they are visited. */
 import { type Bug, bug } from './bug.ts';
 
-const contract = 'contract/peer-shard-copy.test.ts';
-const serverValues = 'damage/peer-server-values.test.ts';
+const peerClient = 'damage/peer-client.test.ts';
 const cursor = 'unit/diff/leaf-cursor.test.ts';
 const diff = 'unit/diff/diff-shard.test.ts';
 const order = 'unit/property/order.test.ts';
@@ -19,8 +18,8 @@ export const bugsOfWire: readonly Bug[] = [
     'a page of leaves repeats the last leaf of the one before',
     'peer/wire-pages.ts',
     [
-      'encodeLeafPage(slot, leaves.slice(from, to))',
-      'encodeLeafPage(slot, leaves.slice(Math.max(0, from - 1), to))',
+      'encodeLeafPage(slot, leaves.slice(from, to), headSlots',
+      'encodeLeafPage(slot, leaves.slice(Math.max(0, from - 1), to), headSlots',
     ],
     ['unit/peer/wire-pages.test.ts'],
   ),
@@ -39,7 +38,7 @@ export const bugsOfWire: readonly Bug[] = [
   bug(
     'leaves of the slot before are counted into the next',
     'diff/leaf-cursor.ts',
-    ['    this.#slotLeaves = 0;\n    this.#composer', '    this.#composer'],
+    ['    this.#slotLeaves = 0;\n', ''],
     [cursor, diff],
   ),
   bug(
@@ -47,6 +46,15 @@ export const bugsOfWire: readonly Bug[] = [
     'diff/leaf-cursor.ts',
     ['    if (page !== null)\n      throw', '    if (page !== null && page.slot < 0)\n      throw'],
     [cursor, diff],
+  ),
+  bug(
+    'the head of a digest is taken where the whole was due',
+    'diff/leaf-cursor.ts',
+    [
+      'digest.length === digestHeadBytes && this.#options.headSlots.has(this.#summary?.slot ?? -1)',
+      'digest.length === digestHeadBytes',
+    ],
+    ['damage/peer-heads.test.ts', cursor],
   ),
   bug(
     'trees of unlike slot counts are compared',
@@ -100,23 +108,17 @@ export const bugsOfWire: readonly Bug[] = [
     'an apply may begin in the middle',
     'peer/serve-values.ts',
     ['if (batch !== batches) throw badMessage(`batch ${batch} where ${batches} was due`);', ''],
-    [serverValues],
+    [peerClient],
   ),
   bug(
     'a batch of any size is taken',
     'peer/serve-values.ts',
     ['if (versions.length > applyBatchRowsMax) {', 'if (versions.length < 0) {'],
-    [serverValues],
-  ),
-  bug(
-    'an apply whose stream ended early is taken for done',
-    'peer/peer-apply.ts',
-    ["if (done) throw this.#connection.wrong('nothing where an apply was opened');", ''],
-    [contract, 'damage/peer-client.test.ts'],
+    [peerClient],
   ),
   bug(
     'peers need no certificate',
-    'peer/peer-server.ts',
+    'peer/grpc-listener.ts',
     ['rejectUnauthorized: mutual,', 'rejectUnauthorized: false,'],
     ['unit/peer/tls.test.ts', 'cluster/security.test.ts'],
   ),

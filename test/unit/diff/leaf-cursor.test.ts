@@ -73,6 +73,38 @@ describe('a cursor over leaves', () => {
     expect(pages.stops).toBe(0);
   });
 
+  test('refuses what comes after the last slot, be it of that slot or of a later one', async () => {
+    for (const slot of [0, 3]) {
+      const cursor = await readSlot(new Pages({ slot: 0, leaves: [leaf('a')] }), 0, 1);
+      await cursor.finish();
+      const later = await readSlot(
+        new Pages({ slot: 0, leaves: [leaf('a')] }, { slot: slot + 1, leaves: [leaf('b')] }),
+        0,
+        1,
+      );
+      await expect(later.finish()).rejects.toMatchObject({
+        code: 'bad-message',
+        details: { place: 'peer:1', slot: slot + 1 },
+      });
+    }
+  });
+
+  test('says where and what it refuses', async () => {
+    const wrong = async (page: LeafPage, leaves = 2) =>
+      (await readSlot(new Pages(page), 2, leaves).catch((error: unknown) => error)) as { details: object };
+    expect((await wrong({ slot: 2, leaves: [leaf('b'), leaf('a')] })).details).toMatchObject({
+      slot: 2,
+      key: '61',
+    });
+    expect((await wrong({ slot: 1, leaves: [leaf('a')] })).details).toMatchObject({ slot: 2 });
+    expect((await wrong({ slot: 2, leaves: [leaf('a')] })).details).toMatchObject({ slot: 2 });
+    expect(
+      (await wrong({ slot: 2, leaves: [leaf('a', Buffer.alloc(64, 1)), leaf('b')] })).details,
+    ).toMatchObject({ slot: 2 });
+    const short = leaf('a', digest.subarray(1));
+    expect((await wrong({ slot: 2, leaves: [short] }, 1)).details).toMatchObject({ key: '61' });
+  });
+
   test('takes the largest key', async () => {
     await readSlot(new Pages({ slot: 0, leaves: [leaf(Buffer.alloc(2 * entityBytesMax, 1))] }), 0, 1);
   });

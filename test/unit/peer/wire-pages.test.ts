@@ -7,7 +7,7 @@ import {
   type SlotsResponse,
   SlotsResponseSchema,
 } from '../../../src/peer/generated/tallystick/v1/shard_pb.ts';
-import { keyBytesMax, pageBytesMax } from '../../../src/peer/wire-limits.ts';
+import { keyBytesMax } from '../../../src/peer/wire-limits.ts';
 import {
   decodeLeafPage,
   decodeSlots,
@@ -16,6 +16,10 @@ import {
 } from '../../../src/peer/wire-pages.ts';
 import { sourceDigest } from '../../../src/property/digest.ts';
 import type { Leaf, LeafPage, SlotSummary } from '../../../src/shard-copy/shard-copy.ts';
+
+/** As a page of a server is, near enough. */
+const pageBytesMax = 256 * 1024;
+const whole = { pageBytesMax, headSlots: new Set<number>() };
 
 const digest = (at: number): Buffer => sourceDigest(`digest ${at}`, 0n);
 
@@ -46,7 +50,7 @@ describe('slots', () => {
     const pages = [all.slice(0, 10), all.slice(10, 4_000), all.slice(4_000)].filter(
       ({ length }) => length > 0,
     );
-    const messages = await collect(encodeSlotPages(streamOf(pages)));
+    const messages = await collect(encodeSlotPages(streamOf(pages), pageBytesMax));
     for (const message of messages) {
       expect(toBinary(SlotsResponseSchema, message).length).toBeLessThanOrEqual(pageBytesMax);
     }
@@ -55,7 +59,7 @@ describe('slots', () => {
   });
 
   test('of no page are no message', async () => {
-    expect(await collect(encodeSlotPages(streamOf([])))).toEqual([]);
+    expect(await collect(encodeSlotPages(streamOf([]), pageBytesMax))).toEqual([]);
   });
 
   test.each<[string, (page: SlotsResponse) => void]>([
@@ -68,7 +72,7 @@ describe('slots', () => {
     ],
     ['with a count that no number holds', (page) => page.leaves.splice(0, 1, 2n ** 53n)],
   ])('%s are refused', async (_, change) => {
-    const [page] = await collect(encodeSlotPages(streamOf([summaries(3)])));
+    const [page] = await collect(encodeSlotPages(streamOf([summaries(3)]), pageBytesMax));
     change(page!);
     expect(() => decodeSlots(page!)).toThrow(expect.objectContaining({ code: 'bad-message' }));
   });
@@ -84,7 +88,7 @@ describe('leaves', () => {
   ];
 
   test('arrive once, in order, in messages that are full and not too large', async () => {
-    const messages = await collect(encodeLeafPages(streamOf(pages)));
+    const messages = await collect(encodeLeafPages(streamOf(pages), whole));
     const sizes = messages.map((message) => toBinary(LeavesResponseSchema, message).length);
     expect(Math.max(...sizes)).toBeLessThanOrEqual(pageBytesMax);
     const bytes = sizes.reduce((sum, size) => sum + size, 0);
@@ -99,8 +103,27 @@ describe('leaves', () => {
 
   test('of small pages travel together', async () => {
     const small = Array.from({ length: 20 }, (_, slot) => ({ slot, leaves: leavesOf(2, 5) }));
-    expect(await collect(encodeLeafPages(streamOf(small)))).toHaveLength(1);
-    expect(await collect(encodeLeafPages(streamOf([])))).toEqual([]);
+    expect(await collect(encodeLeafPages(streamOf(small), whole))).toHaveLength(1);
+    expect(await collect(encodeLeafPages(streamOf([]), whole))).toEqual([]);
+  });
+
+  test('of some slots go with the heads of their digests', async () => {
+    const two = [1, 2].map((slot) => ({ slot, leaves: leavesOf(3, 10) }));
+    const [message] = await collect(
+      encodeLeafPages(streamOf(two), { pageBytesMax, headSlots: new Set([2]) }),
+    );
+    const [full, heads] = message!.pages.map(decodeLeafPage);
+    expect(full).toEqual(two[0]);
+    expect(heads!.leaves).toEqual(
+      two[1]!.leaves.map((leaf) => ({ ...leaf, digest: leaf.digest.subarray(0, 8) })),
+    );
+    // Heads are passed on as such.
+    const [again] = await collect(encodeLeafPages(streamOf([heads!]), whole));
+    expect(again!.pages.map(decodeLeafPage)).toEqual([heads]);
+    const both = { ...message!.pages[1]!, digests: message!.pages[0]!.digests };
+    expect(() => decodeLeafPage(both)).toThrow(expect.objectContaining({ code: 'bad-message' }));
+    const cut = { ...message!.pages[1]!, digestHeads: message!.pages[1]!.digestHeads.subarray(8) };
+    expect(() => decodeLeafPage(cut)).toThrow(expect.objectContaining({ code: 'bad-message' }));
   });
 
   const wrong: [string, (page: WireLeafPage) => void][] = [
@@ -130,7 +153,7 @@ describe('leaves', () => {
     ['with a negative delete time', (page) => page.deleteTimes.splice(1, 1, -1n)],
   ];
   test.each(wrong)('%s are refused', async (_, change) => {
-    const [message] = await collect(encodeLeafPages(streamOf([{ slot: 5, leaves: leavesOf(3, 10) }])));
+    const [message] = await collect(encodeLeafPages(streamOf([{ slot: 5, leaves: leavesOf(3, 10) }]), whole));
     const page = message!.pages[0]!;
     change(page);
     expect(() => decodeLeafPage(page)).toThrow(
@@ -140,7 +163,7 @@ describe('leaves', () => {
 
   test('with a key as long as can be are taken', async () => {
     const [message] = await collect(
-      encodeLeafPages(streamOf([{ slot: 5, leaves: leavesOf(1, keyBytesMax) }])),
+      encodeLeafPages(streamOf([{ slot: 5, leaves: leavesOf(1, keyBytesMax) }]), whole),
     );
     expect(decodeLeafPage(message!.pages[0]!).leaves).toEqual(leavesOf(1, keyBytesMax));
   });

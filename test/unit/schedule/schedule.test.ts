@@ -90,6 +90,20 @@ describe('builds', () => {
 });
 
 describe('rounds', () => {
+  test('leave a shard alone that is being visited, and say so', () => {
+    const schedule = scheduled({}, { count: 2 });
+    const fire = (): number[] => {
+      clock.wallMs += 10 * minute;
+      return schedule.due(clock.nowMs()).rounds.map(({ shard }) => shard);
+    };
+    expect(fire()).toEqual([0, 1]);
+    schedule.ended('round', 'g', 1, clock.nowMs(), 1_000);
+    expect(fire()).toEqual([1]);
+    expect(outlook(schedule, 0)).toMatchObject({ lastRoundSkip: { reason: 'running' } });
+    schedule.ended('round', 'g', 0, clock.nowMs(), 1_000);
+    expect(fire()).toEqual([0]);
+  });
+
   test('visit those that were visited longest ago first, some per firing', () => {
     const schedule = scheduled({ round: { shardsPerFiring: 2 } }, { count: 5 });
     const visited: number[] = [];
