@@ -115,6 +115,7 @@ describe('a cursor over leaves', () => {
     ['a key twice', { slot: 2, leaves: [leaf('a'), leaf('a')] }, 2],
     ['a key that is too long', { slot: 2, leaves: [leaf(Buffer.alloc(2 * entityBytesMax + 1, 1))] }, 1],
     ['a digest that is too short', { slot: 2, leaves: [leaf('a', digest.subarray(1))] }, 1],
+    ['the head of a digest', { slot: 2, leaves: [leaf('a', digest.subarray(0, 8))] }, 1],
   ])('refuses %s', async (_, page, leaves) => {
     await expect(readSlot(new Pages(page), 2, leaves)).rejects.toMatchObject({
       code: 'bad-message',
