@@ -12,9 +12,6 @@ export default defineConfig({
       'test/unit/tree/tree-bytes.test.ts',
       'test/golden/tree-format.test.ts',
       'test/unit/peer/wire-*.test.ts',
-      'test/contract/peer-shard-copy.test.ts',
-      'test/damage/peer-client.test.ts',
-      'test/damage/peer-server-*.test.ts',
     ],
     // Names of tests hold it, and a test is found again by its name.
     env: { TALLYSTICK_SEED: '1' },

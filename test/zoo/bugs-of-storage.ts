@@ -4,7 +4,6 @@ import { type Bug, bug } from './bug.ts';
 const index = 'unit/property-index/index-writer.test.ts';
 const damagedIndex = 'unit/property-index/damaged-index.test.ts';
 const powerLoss = 'damage/power-loss.test.ts';
-const store = 'unit/property-store/property-store.test.ts';
 
 const writerFile = 'property-index/index-writer.ts';
 const readerFile = 'property-index/index-reader.ts';
@@ -108,18 +107,6 @@ export const bugsOfStorage: readonly Bug[] = [
     ],
     tests: [index],
   },
-  bug(
-    'a property that is merged loses what was there',
-    'property-store/write-edits.ts',
-    ['return [...tags, ...live.tags.filter(({ key }) => !keys.has(key))];', 'return [...tags];'],
-    [store],
-  ),
-  bug(
-    'a write is not sent on to the other replicas',
-    'property-store/property-store.ts',
-    ['if (version !== null) this.#sendOn(group, shard, settings, version);', ''],
-    ['unit/property-store/other-replicas.test.ts'],
-  ),
   bug(
     'the apply thread takes every digest for checked',
     'shard-copy/packed-batch.ts',
