@@ -19,6 +19,12 @@ import type { ApplyOptions, ApplyResult, ApplySession, StoredVersion } from './s
 /** Heap for what a batch leaves behind: a few batches are in the thread at a time, and more heap would only fill with garbage. */
 const youngGenerationMb = 16;
 
+/**
+ * Characters of values written since the thread began beyond which it ends with its last stream, at once: what they left in
+ * its memory, some tens of MiB, is given back before a tree of them is built.
+ */
+const muchWritten = 32 * 1024 * 1024;
+
 type Answered = PromiseWithResolvers<readonly ApplyResult[]>;
 
 /** A request before it has its number. */
@@ -35,6 +41,7 @@ export class ApplyThread implements AsyncDisposable {
   readonly #answers = new Map<number, Answered>();
   /** Streams that are open, or about to be. */
   #sessions = 0;
+  #written = 0;
   #lastId = 0;
   #lastSession = 0;
   #closing = false;
@@ -80,7 +87,10 @@ export class ApplyThread implements AsyncDisposable {
     return new ThreadSession({
       ask: (asked, given) => this.#ask({ ...asked, session }, given),
       end: () => this.#endSession(session),
-      written: (bytes) => this.#checkpointer.afterWrite(databasePath(root, group, shard), bytes),
+      written: async (bytes) => {
+        this.#written += bytes;
+        await this.#checkpointer.afterWrite(databasePath(root, group, shard), bytes);
+      },
     });
   }
 
@@ -89,8 +99,13 @@ export class ApplyThread implements AsyncDisposable {
       await this.#ask({ kind: 'dispose', session });
     } finally {
       this.#sessions--;
-      if (this.#sessions === 0 && !this.#closing) this.#idleEnd.idle(() => this.#letGo());
+      if (this.#sessions === 0 && !this.#closing) await this.#rest();
     }
+  }
+
+  async #rest(): Promise<void> {
+    if (this.#written < muchWritten) this.#idleEnd.idle(() => this.#letGo());
+    else await endThread(this.#letGo());
   }
 
   #letGo(): Worker | null {
@@ -139,6 +154,7 @@ export class ApplyThread implements AsyncDisposable {
     worker.on('exit', () => this.#ended(worker, new CodedError('internal', 'the apply thread ended')));
     worker.unref();
     this.#worker = worker;
+    this.#written = 0;
     return worker;
   }
 
@@ -154,13 +170,16 @@ export class ApplyThread implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
     await this.#idleEnd[Symbol.asyncDispose]();
-    const worker = this.#worker;
-    if (worker === null) return;
     await Promise.allSettled([...this.#answers.values()].map(({ promise }) => promise));
-    worker.postMessage({ kind: 'close' } satisfies ApplyRequest);
-    worker.ref();
-    await once(worker, 'exit');
+    await endThread(this.#worker);
   }
+}
+
+async function endThread(worker: Worker | null): Promise<void> {
+  if (worker === null) return;
+  worker.postMessage({ kind: 'close' } satisfies ApplyRequest);
+  worker.ref();
+  await once(worker, 'exit');
 }
 
 /** What a session asks of its thread. */

@@ -1,7 +1,7 @@
 /**
  * Durable apply into a shard while the event loop is watched, as a process that serves would do it: values
  * are checked, compared and committed in batches, checkpoints run in their own thread. The raw limit beside
- * it is the same rows written in the same batches into an empty index, nothing checked.
+ * it is the same values checked and written in the same batches into an empty index, in the thread that calls.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { join } from 'node:path';

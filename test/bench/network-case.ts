@@ -1,7 +1,8 @@
 /**
  * What it costs to make two replicas agree over the wire, in processes of their own on loopback, beside (a) the
- * raw limit: the same rows in the same batches written durably into an empty index in this process, and (b) a
- * model of BanyanDB's exchange, run on fewer properties and scaled by their number.
+ * raw limit: the same values in the same batches checked and written durably into an empty index in this process, and
+ * (b) a model of BanyanDB's exchange, run on fewer properties and scaled by their number. How much of the raw limit is
+ * writing alone is told beside it.
  */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -45,15 +46,23 @@ export function networkCase(count: number, valueBytes: number): BenchCase {
       await build(identity);
       const figures: Figure[] = [];
       // Between two of the limit, so that a machine that is busy for a while is so for both.
-      const limits = [await rawLimit(identity, join(directory, 'raw'))];
+      const raws = [await rawLimit(identity, join(directory, 'raw'))];
       const costs: { way: Way; cost: Measured }[] = [];
       for (const way of ['pull', 'push'] as const) {
         costs.push({ way, cost: await fill(full, other, way) });
-        limits.push(await rawLimit(identity, join(directory, 'raw')));
+        raws.push(await rawLimit(identity, join(directory, 'raw')));
         if (way === 'push') figures.push(...(await equalShards(full, other)));
         await rm(other, { recursive: true });
       }
-      const limit = median(limits);
+      const limit = median(raws.map(({ ms }) => ms));
+      figures.push(
+        alone(
+          `raw limit of ${count}, of which writing`,
+          'ms',
+          median(raws.map(({ writeMs }) => writeMs)),
+          null,
+        ),
+      );
       const lockstep = await lockstepLimit(directory, valueBytes, count);
       for (const { way, cost } of costs)
         figures.push(...fillFigures(`fill ${count} by ${way}`, cost, limit, lockstep));
@@ -149,14 +158,15 @@ async function build(identity: ShardIdentity): Promise<void> {
   await buildTree({ identity, settings: benchSettings, clock: systemClock });
 }
 
-/** Milliseconds to write all rows, in the order and batches in which they arrive over the wire. */
-async function rawLimit(from: ShardIdentity, root: string): Promise<number> {
+/** Milliseconds to check and write all values, and to write alone, in the order and batches in which they come over the wire. */
+async function rawLimit(from: ShardIdentity, root: string): Promise<{ ms: number; writeMs: number }> {
   const batches = batchesOf(from);
   const identity = { ...from, root };
   await createGroup(root, from.group, benchSettings);
   await createIndex(identity, benchSettings);
   {
     using writer = new IndexWriter(identity, { clock: systemClock });
+    let writeMs = 0;
     const { ms } = await timed(async () => {
       for (const batch of batches) {
         const rows = batch.map((version) => {
@@ -164,11 +174,11 @@ async function rawLimit(from: ShardIdentity, root: string): Promise<number> {
           if (typeof prepared === 'string') throw new Error(prepared);
           return prepared;
         });
-        await writer.apply(rows);
+        writeMs += (await timed(() => writer.apply(rows))).ms;
       }
     });
     await rm(root, { recursive: true });
-    return ms;
+    return { ms, writeMs };
   }
 }
 

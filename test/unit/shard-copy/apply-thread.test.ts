@@ -107,3 +107,19 @@ test('the thread stays while a stream is open, ends after the last, and another 
   await using again = await openShort();
   expect(await again.apply([version('b')])).toEqual([{ result: 'applied' }]);
 });
+
+test('a thread that wrote much ends with its last stream, and the next starts another', async () => {
+  const value = 'tally '.repeat(100_000);
+  const first = await open();
+  const second = await open();
+  for (let at = 0; at < 60; at++) await first.apply([version(`much-${at}`, 1n, value)]);
+  await first[Symbol.asyncDispose]();
+  expect(thread.hasThread).toBe(true);
+  await second[Symbol.asyncDispose]();
+  expect(thread.hasThread).toBe(false);
+  const third = await open();
+  expect(await third.apply([version('more')])).toEqual([{ result: 'applied' }]);
+  await third[Symbol.asyncDispose]();
+  expect(thread.hasThread).toBe(true);
+  expect(shard.totals().leaves).toBe(61);
+});
