@@ -151,7 +151,7 @@ export class Invariants {
     if (places.length < replicas.length) {
       throw new Violation(`${run.id} says converged over ${places.length} of ${replicas.length} copies`);
     }
-    const wanted = joined(places.map((place) => run.compared.get(place) ?? new Map()));
+    const wanted = joined(comparedBy(run, places, replicas).map(({ contents }) => contents));
     for (const replica of replicas) this.#checkHas(replica, wanted, run);
   }
 
@@ -174,11 +174,20 @@ function nameOf({ revision, deleteTime, digest }: Version): string {
   return `${revision} ${deleteTime} ${digest.toString('latin1')}`;
 }
 
-function checkMatched(run: Run, places: readonly string[], replicas: readonly Replica[]): void {
-  const compared = places.map((place) => {
+/** What a run compared: trees, but for what nodes answered instead, whose leaves do not tell their versions. */
+function comparedBy(
+  run: Run,
+  places: readonly string[],
+  replicas: readonly Replica[],
+): { place: string; contents: Contents }[] {
+  return places.map((place) => {
     const foreign = replicas.find(({ name }) => name === place)?.kind === 'banyandb';
     return { place, contents: foreign ? run.comparedLive(place) : (run.compared.get(place) ?? new Map()) };
   });
+}
+
+function checkMatched(run: Run, places: readonly string[], replicas: readonly Replica[]): void {
+  const compared = comparedBy(run, places, replicas);
   const [first] = compared;
   const unlike = compared.find(({ contents }) => first && !sameContents(first.contents, contents));
   if (unlike) throw new Violation(`${run.id} says matched; ${first?.place} and ${unlike.place} differ`);
