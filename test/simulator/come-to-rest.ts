@@ -29,7 +29,7 @@ export async function comeToRest(
   network.cuts.clear();
   network.onCrash = () => undefined;
   for (const replica of replicas) replica.restart();
-  const least = joined(replicas.map(({ store }) => store.contents()));
+  const least = joined(replicas.map(({ store }) => toldBy(store)));
   const most = joined(replicas.flatMap(({ store }) => store.everything()));
   const round = async (): Promise<RoundReport | null> => {
     for (const { kind, store } of replicas) if (kind === 'banyandb') await store.build();
@@ -51,6 +51,11 @@ export async function comeToRest(
   }
 }
 
+/** What others can learn from it. */
+function toldBy(store: Replica['store']): Contents {
+  return store instanceof NodeStore ? store.answers() : store.contents();
+}
+
 function pushesOf(replicas: readonly Replica[]): number {
   return replicas.reduce((sum, { store }) => sum + (store instanceof NodeStore ? store.pushes : 0), 0);
 }
@@ -65,7 +70,7 @@ function checkRound(cluster: Cluster, report: RoundReport | null, number: number
 
 async function checkAgreement(cluster: Cluster, least: Contents, most: Contents): Promise<void> {
   const { replicas } = cluster;
-  const end = joined(replicas.map(({ store }) => store.contents()));
+  const end = joined(replicas.map(({ store }) => toldBy(store)));
   for (const [key, version] of end) {
     const [low, high] = [least.get(key), most.get(key)];
     if (high === undefined || orderOf(version, high) > 0)
@@ -112,7 +117,7 @@ async function checkRoots({ replicas }: Cluster): Promise<void> {
  * entity, and other content at the same revision and delete time.
  */
 function heldBack({ replicas, nodeManner, time }: Cluster): { name: string; key: string }[] {
-  const greatest = joined(replicas.map(({ store }) => store.contents()));
+  const greatest = joined(replicas.map(({ store }) => toldBy(store)));
   const { deleteExpiryMs = null } = nodeManner;
   const nowNs = BigInt(startMs + time.nowMs) * 1_000_000n;
   const oldest = deleteExpiryMs === null ? null : nowNs - BigInt(deleteExpiryMs) * 1_000_000n;

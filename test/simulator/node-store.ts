@@ -106,6 +106,16 @@ export class NodeStore implements Store {
     return contentsOf(this.#shard);
   }
 
+  /** What it answers of each entity: of two documents of one revision not the one that its tree takes. */
+  answers(): Contents {
+    const answers = new Map<string, Version>();
+    for (const [entity] of this.#shard.treeDocuments()) {
+      const document = this.#shard.newest(entity);
+      if (document !== null) answers.set(keyOf(document.property.id), versionOf(document));
+    }
+    return answers;
+  }
+
   everything(): Contents[] {
     return this.#shard.documents.map(
       (document) => new Map([[keyOf(document.property.id), versionOf(document)]]),
