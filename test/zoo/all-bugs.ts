@@ -1,5 +1,6 @@
 /** All bugs of the zoo. */
 import type { Bug } from './bug.ts';
+import { bugsOfNodes } from './bugs-of-nodes.ts';
 import { bugsOfRepair } from './bugs-of-repair.ts';
 import { bugsOfStorage } from './bugs-of-storage.ts';
 import { bugsOfStores } from './bugs-of-stores.ts';
@@ -11,6 +12,7 @@ export const allBugs: readonly Bug[] = [
   ...bugsOfVersions,
   ...bugsOfTrees,
   ...bugsOfRepair,
+  ...bugsOfNodes,
   ...bugsOfStorage,
   ...bugsOfStores,
   ...bugsOfWire,
