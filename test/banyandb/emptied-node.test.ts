@@ -72,7 +72,7 @@ describe.skipIf(banyandbProgram === '')(
         await verbs.expectAgreement(temporaryFolder(), { live, documents: live.size });
       },
       // So long only where the machine is busy with other things.
-      20 * minute,
+      40 * minute,
     );
 
     test(
