@@ -140,7 +140,9 @@ export class ServedCall {
   }
 
   #failed(error: unknown): unknown {
-    const wire = toWireError(this.signal.aborted ? (this.signal.reason ?? error) : error);
+    // Why the call was broken off says more than that it was; what went wrong before says more than either.
+    const brokenOff = this.signal.aborted && CodedError.from(error).code === 'cancelled';
+    const wire = toWireError(brokenOff ? (this.signal.reason ?? error) : error);
     this.#ended(error);
     return wire;
   }
