@@ -32,6 +32,9 @@ const flushMs = 2_000;
 /** Spans are sent this often. */
 const sendEveryMs = 2_000;
 
+/** A batch is given up, and that is told, after this long; trying it again counts too. */
+const sendTimeoutMs = 4_000;
+
 const kinds: Readonly<Record<SpanKind, ApiSpanKind>> = {
   internal: ApiSpanKind.INTERNAL,
   client: ApiSpanKind.CLIENT,
@@ -62,7 +65,7 @@ export class OpenTelemetry implements Tracer {
       resource: resourceFromAttributes(service).merge(detectResources({ detectors: [envDetector] })),
       spanProcessors: [
         new BatchSpanProcessor({
-          exporter: new OTLPTraceExporter({ url: endpoint }),
+          exporter: new OTLPTraceExporter({ url: endpoint, timeoutMillis: sendTimeoutMs }),
           scheduledDelayMillis: sendEveryMs,
         }),
       ],

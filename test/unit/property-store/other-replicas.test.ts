@@ -96,7 +96,8 @@ describe('a shard that is not held here', () => {
     const writes = [0, 1, 2].map((at) =>
       store.apply({ property: sent('a', { [`t${at}`]: at }), strategy: 'merge' }),
     );
-    expect((await Promise.all(writes)).map(({ created }) => created)).toEqual([true, false, false]);
+    // Which of them comes first is nobody's promise.
+    expect((await Promise.all(writes)).filter(({ created }) => created)).toHaveLength(1);
     expect(parseSource(copy.versions[0]?.source ?? '').tags).toHaveLength(3);
     expect(await store.delete(entity)).toBe(true);
     expect(copy.versions[0]?.deleteTime).not.toBe(0n);
