@@ -5,7 +5,6 @@ import type { Entity } from '../property/entity.ts';
 import { entityHash, shardOf } from '../property/placement.ts';
 import type { StoredVersion } from '../property/version.ts';
 import { isDataRoot, readGroupSettings } from '../property-index/data-root.ts';
-import { IndexReader } from '../property-index/index-reader.ts';
 import type { ShardIdentity } from '../property-index/schema.ts';
 
 /** Throws `not-found` or `bad-argument` unless `root` is a data root. */
@@ -27,16 +26,6 @@ export async function shardOfEntity(root: string, entity: Entity): Promise<Shard
   const settings = await readGroupSettings(root, entity.group);
   if (settings === null) return null;
   return { root, group: entity.group, shard: shardOf(entityHash(entity), settings.shards) };
-}
-
-/** Opens the index of a shard for reading; null where nothing was written to it yet. */
-export function openReader(identity: ShardIdentity): IndexReader | null {
-  try {
-    return new IndexReader(identity);
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'not-found') return null;
-    throw error;
-  }
 }
 
 /** A version as verbs print it. */

@@ -3,10 +3,11 @@ import { toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { type Entity, entityKey, splitEntity } from '../property/entity.ts';
 import { compareVersions, type StoredVersion } from '../property/version.ts';
+import { openReader } from '../property-index/index-reader.ts';
 import { IndexWriter } from '../property-index/index-writer.ts';
 import type { ShardIdentity } from '../property-index/schema.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
-import { checkDataRoot, openReader, shardOfEntity } from './data-root-shard.ts';
+import { checkDataRoot, shardOfEntity } from './data-root-shard.ts';
 
 interface DeleteOptions {
   readonly root: string;

@@ -2,8 +2,9 @@
 import { toHex } from '../lib/bytes.ts';
 import { entityKey, splitEntity } from '../property/entity.ts';
 import type { StoredVersion } from '../property/version.ts';
+import { openReader } from '../property-index/index-reader.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
-import { checkDataRoot, openReader, shardOfEntity, versionJson } from './data-root-shard.ts';
+import { checkDataRoot, shardOfEntity, versionJson } from './data-root-shard.ts';
 
 interface GetOptions {
   readonly root: string;

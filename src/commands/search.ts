@@ -4,6 +4,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { joinEntity, parseEntityKey } from '../property/entity.ts';
 import { parseSource } from '../property/source-json.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
+import { openReader } from '../property-index/index-reader.ts';
 import type { ShardIdentity } from '../property-index/schema.ts';
 import { parseTextQuery, searchLimitDefault, searchText } from '../property-index/text-search.ts';
 import {
@@ -14,7 +15,7 @@ import {
   exitCodes,
   wholeNumber,
 } from './command.ts';
-import { checkDataRoot, openReader, versionJson } from './data-root-shard.ts';
+import { checkDataRoot, versionJson } from './data-root-shard.ts';
 
 /** Ceiling of `--limit`: more is a listing, not a search. */
 const limitMax = 100_000;

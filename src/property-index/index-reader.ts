@@ -139,6 +139,16 @@ export class IndexReader {
   }
 }
 
+/** Opens the index of a shard for reading; null where nothing was written to it yet. */
+export function openReader(identity: ShardIdentity): IndexReader | null {
+  try {
+    return new IndexReader(identity);
+  } catch (error) {
+    if (error instanceof CodedError && error.code === 'not-found') return null;
+    throw error;
+  }
+}
+
 /** The statement behind {@link readTotals}. */
 export function prepareTotals(database: Database): Statement<TotalsRow> {
   return prepare<TotalsRow>(

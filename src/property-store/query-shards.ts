@@ -13,7 +13,7 @@ import type { RecordProblem } from '../property/record-problem.ts';
 import { propertyBytes } from '../property/protobuf-size.ts';
 import { parseSource } from '../property/source-json.ts';
 import type { StoredVersion } from '../property/version.ts';
-import { IndexReader } from '../property-index/index-reader.ts';
+import { openReader } from '../property-index/index-reader.ts';
 import type { ShardIdentity } from '../property-index/schema.ts';
 import { wrongMembers } from './check-write.ts';
 import { compareValues } from './compare-values.ts';
@@ -244,13 +244,4 @@ class Gathered {
 function tooLarge(): CodedError {
   const reason = `the answer has more than ${answerBytesMax} bytes; ask for less by limit, ids, criteria or tag_projection`;
   return new CodedError('too-large', reason, { field: 'limit', reason, ceiling: answerBytesMax });
-}
-
-function openReader(identity: ShardIdentity): IndexReader | null {
-  try {
-    return new IndexReader(identity);
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'not-found') return null;
-    throw error;
-  }
 }

@@ -8,8 +8,7 @@ import { entityKey } from '../property/entity.ts';
 import { entityHash, shardOf } from '../property/placement.ts';
 import type { StoredVersion } from '../property/version.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
-import { IndexReader } from '../property-index/index-reader.ts';
-import type { ShardIdentity } from '../property-index/schema.ts';
+import { openReader } from '../property-index/index-reader.ts';
 import { parseTextQuery, searchText } from '../property-index/text-search.ts';
 
 export class PropertyReads {
@@ -81,15 +80,6 @@ export class PropertyReads {
     const settings = await readGroupSettings(this.#root, group);
     if (settings !== null) return settings;
     throw new CodedError('not-found', `there is no group ${group} here`, { field: 'group', value: group });
-  }
-}
-
-function openReader(identity: ShardIdentity): IndexReader | null {
-  try {
-    return new IndexReader(identity);
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'not-found') return null;
-    throw error;
   }
 }
 

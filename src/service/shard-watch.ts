@@ -10,7 +10,7 @@ import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { sameWatermark } from '../property/watermark.ts';
 import { listGroups, readGroupSettings, treeDirectory } from '../property-index/data-root.ts';
-import { IndexReader, type IndexTotals } from '../property-index/index-reader.ts';
+import { type IndexTotals, openReader } from '../property-index/index-reader.ts';
 import type { ShardIdentity } from '../property-index/schema.ts';
 import { type OnDamage, TreeDirectory } from '../tree/tree-directory.ts';
 
@@ -107,11 +107,6 @@ export class ShardWatch {
 }
 
 function readTotals(identity: ShardIdentity): IndexTotals | null {
-  try {
-    using reader = new IndexReader(identity);
-    return reader.totals();
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'not-found') return null;
-    throw error;
-  }
+  using reader = openReader(identity);
+  return reader?.totals() ?? null;
 }

@@ -11,7 +11,7 @@ import { throwIfAborted, yieldToEventLoop } from '../lib/event-loop.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { type Watermark, sameWatermark } from '../property/watermark.ts';
 import { readGroupSettings, treeDirectory } from '../property-index/data-root.ts';
-import { IndexReader } from '../property-index/index-reader.ts';
+import { openReader } from '../property-index/index-reader.ts';
 import type { ShardIdentity } from '../property-index/schema.ts';
 import { openRespelledTree } from '../tree/respelled-tree.ts';
 import { type OnDamage, TreeDirectory } from '../tree/tree-directory.ts';
@@ -89,24 +89,13 @@ export class LocalShardCopy implements ShardCopy {
   }
 
   #movedOn(watermark: Watermark): boolean {
-    const reader = this.#reader();
-    if (reader === null) return true;
-    using open = reader;
-    return !sameWatermark(open.totals().watermark, watermark);
-  }
-
-  #reader(): IndexReader | null {
-    try {
-      return new IndexReader(this.#options);
-    } catch (error) {
-      if (error instanceof CodedError && error.code === 'not-found') return null;
-      throw error;
-    }
+    using reader = openReader(this.#options);
+    return reader === null || !sameWatermark(reader.totals().watermark, watermark);
   }
 
   async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Fetched> {
     throwIfAborted(signal);
-    using reader = this.#reader();
+    using reader = openReader(this.#options);
     let row = 0;
     for (const key of keys) {
       if (row++ % fetchTurnRows === fetchTurnRows - 1) await yieldToEventLoop(signal);
