@@ -1,10 +1,13 @@
 /**
- * Who may call the admin endpoint, and what applications call. With tokens, whoever shows one, in the token's role; with certificates that
- * callers must show, its holder, as operator; with neither, whoever reaches it, and that is a loopback address.
+ * Who may call the admin endpoint, and what applications call. With tokens, whoever shows one, in the token's role; with
+ * certificates that callers must show, the holder of one, as operator; with neither, whoever reaches it, and that is
+ * over a loopback address.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { isLoopback } from '../lib/address.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { tokenCharactersMin } from '../settings/admin-settings.ts';
 
 /** What each may do, the later also what the earlier may: look; write properties; give orders. */
 export const roles = ['viewer', 'writer', 'operator'] as const;
@@ -34,9 +37,6 @@ export interface Caller {
 
 /** Bytes of a token file: a token and a line end. */
 const tokenFileBytesMax = 4_096;
-
-/** Shortest token in a file; the settings hold those that stand in them to the same. */
-const tokenCharactersMin = 16;
 
 export class Access {
   #tokens: readonly { readonly caller: Caller; readonly digest: Buffer }[] = [];
@@ -123,13 +123,9 @@ export function checkEndpoint(
   }
 }
 
-/** Whether only this machine can reach an address. */
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
-}
-
+/** The host that a Host header names, without port and brackets. */
 function hostName(host: string): string {
-  return host.replace(/:\d+$/, '');
+  return host.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
 }
 
 function originHost(origin: string): string | null {

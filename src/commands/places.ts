@@ -2,11 +2,11 @@
 import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
 import { findTreeFiles } from '../banyandb/tree-folder.ts';
+import { parseAddress } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { isDataRoot } from '../property-index/data-root.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
-import { parseAddress } from '../lib/address.ts';
 import { matchMembers, type Narrowing } from '../round/match-members.ts';
 import type { Member } from '../round/member.ts';
 import { RootMember } from '../round/root-member.ts';

@@ -11,6 +11,7 @@ import {
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import type { Address } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
@@ -31,12 +32,6 @@ export interface GrpcListenerOptions {
   readonly onRequest: RequestHandler;
 }
 
-export interface ListenAddress {
-  readonly host: string;
-  /** 0 for any free one. */
-  readonly port: number;
-}
-
 /** Open streams are given this long to end when the listener closes. */
 const closeGraceMs = 2_000;
 
@@ -54,7 +49,7 @@ export class GrpcListener implements AsyncDisposable {
   }
 
   /** Begins to listen and tells where. Throws `io` where the system refuses. */
-  async listen({ host, port }: ListenAddress): Promise<ListenAddress> {
+  async listen({ host, port }: Address): Promise<Address> {
     const { tls } = this.#options;
     const server = tls === null ? this.#plain() : this.#secure(tls, tls.load());
     this.#server = server;

@@ -3,9 +3,10 @@
  * views; the connections are grpc-listener.ts's, and what each call does is in the files named serve-….
  */
 import type { Http2ServerRequest } from 'node:http2';
+import { type Address, isLoopback } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { GrpcListener, type ListenAddress } from './grpc-listener.ts';
+import { GrpcListener } from './grpc-listener.ts';
 import { createRequestHandler } from './route-calls.ts';
 import { createRoutes } from './serve-calls.ts';
 import type { ServedCallEvent } from './served-call.ts';
@@ -36,8 +37,6 @@ export interface PeerServerOptions {
   /** Told of every call when it has ended. */
   readonly onCall?: (event: ServedCallEvent) => void;
 }
-
-export type { ListenAddress };
 
 export class PeerServer implements AsyncDisposable {
   readonly #options: PeerServerOptions;
@@ -82,7 +81,7 @@ export class PeerServer implements AsyncDisposable {
   }
 
   /** Begins to listen and tells where. Throws `bad-settings` for what is not safe, `io` where the system refuses. */
-  async listen(address: ListenAddress): Promise<ListenAddress> {
+  async listen(address: Address): Promise<Address> {
     const { host } = address;
     const { tls, insecureListen = false, allowedPeers } = this.#options;
     if (tls === undefined && !insecureListen && !isLoopback(host)) {
@@ -115,9 +114,4 @@ export class PeerServer implements AsyncDisposable {
     const message = `the certificate names ${names.join(', ') || 'nobody'}, who is not among the allowed peers`;
     throw new CodedError('refused', message, { names });
   }
-}
-
-/** Whether only this machine can reach an address. */
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
 }

@@ -12,8 +12,9 @@ import {
   PropertyService,
   QueryResponseSchema,
 } from '../banyandb/generated/banyandb/property/v1/rpc_pb.ts';
+import type { Address } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
-import { GrpcListener, type ListenAddress } from '../peer/grpc-listener.ts';
+import { GrpcListener } from '../peer/grpc-listener.ts';
 import { createRequestHandler } from '../peer/route-calls.ts';
 import { type CallRoutes, createRouter, serveHealth } from '../peer/serve-calls.ts';
 import { ServedCall, type ServedCallEvent, type ServedCallOptions } from '../peer/served-call.ts';
@@ -75,7 +76,7 @@ export class PropertyServer implements AsyncDisposable {
   }
 
   /** Begins to listen and tells where. Throws `io`. */
-  listen(address: ListenAddress): Promise<ListenAddress> {
+  listen(address: Address): Promise<Address> {
     return this.#listener.listen(address);
   }
 

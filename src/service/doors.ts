@@ -5,6 +5,7 @@
 import { Access, checkEndpoint, checkRole } from '../admin/access.ts';
 import type { Operations } from '../admin/operations.ts';
 import { AdminServer } from '../admin/server.ts';
+import { formatAddress } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import { PeerServer } from '../peer/peer-server.ts';
@@ -12,7 +13,6 @@ import type { ShardProvider } from '../peer/shard-provider.ts';
 import { Unauthenticated } from '../peer/wire-error.ts';
 import { type CallCredentials, PropertyServer } from '../property-store/property-server.ts';
 import type { PropertyStore } from '../property-store/property-store.ts';
-import { formatAddress } from '../lib/address.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { Events } from './events.ts';
 import { tlsFilesOf } from './tls-files-of.ts';

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { address, listMax, note, path, reload, tls } from './setting-values.ts';
 
-/** Shortest token: 16 random characters cannot be guessed over a network. */
+/** Shortest token, in the settings or in a file: 16 random characters cannot be guessed over a network. */
 export const tokenCharactersMin = 16;
 
 const token = z

@@ -1,7 +1,7 @@
 /** What settings say of a BanyanDB cluster. */
 import { z } from 'zod';
-import { shardsMax } from '../property/group-settings.ts';
 import { parseAddress } from '../lib/address.ts';
+import { shardsMax } from '../property/group-settings.ts';
 
 /** Groups of one cluster: far more than there are. */
 const groupsMax = 10_000;

@@ -1,8 +1,8 @@
 /** Kinds of values that settings have, and how an option tells what it is for. */
 import { z } from 'zod';
+import { parseAddress } from '../lib/address.ts';
 import { parseDuration } from '../lib/duration.ts';
 import { parseCron } from '../schedule/cron.ts';
-import { parseAddress } from '../lib/address.ts';
 import type { OptionNotes } from './options.ts';
 
 /** Ceiling of lists in the settings: a longer one is a mistake. */
