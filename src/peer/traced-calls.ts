@@ -25,7 +25,7 @@ export function tracedCalls(calls: Transport, place: string, startCall: StartCal
         const answer = await calls.stream(method, signal, timeoutMs, withParent(header, span), input, values);
         return span === null ? answer : { ...answer, message: untilEnded(answer.message, span) };
       } catch (error) {
-        span?.end({ error: spanError(error) });
+        span?.end({ error: CodedError.from(error) });
         throw error;
       }
     },
@@ -47,7 +47,7 @@ async function ended<Answer extends UnaryResponse>(
     span?.end();
     return answer;
   } catch (error) {
-    span?.end({ error: spanError(error) });
+    span?.end({ error: CodedError.from(error) });
     throw error;
   }
 }
@@ -55,15 +55,10 @@ async function ended<Answer extends UnaryResponse>(
 async function* untilEnded<T>(messages: AsyncIterable<T>, span: Span): AsyncGenerator<T> {
   try {
     yield* messages;
-    span.end();
   } catch (error) {
-    span.end({ error: spanError(error) });
+    span.end({ error: CodedError.from(error) });
     throw error;
   } finally {
     span.end();
   }
-}
-
-function spanError(error: unknown): CodedError {
-  return CodedError.from(error);
 }

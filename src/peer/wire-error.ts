@@ -3,7 +3,6 @@
  * JSON. A cause never travels. What comes from a peer says so (`fromPeer`) and which peer (`place`).
  */
 import { Code, ConnectError } from '@connectrpc/connect';
-
 import { CodedError, type ErrorCode, type ErrorDetails, errorCodes } from '../lib/coded-error.ts';
 import { BadRequestSchema } from './generated/google/rpc/error_details_pb.ts';
 

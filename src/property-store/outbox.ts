@@ -6,7 +6,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { crashPoint } from '../lib/crash-point.ts';
-import { raceSignal } from '../lib/race-signal.ts';
+import { withinTime } from '../peer/within-time.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { applyBatchBytesMax, applyBatchRowsMax, type StoredVersion } from '../shard-copy/shard-copy.ts';
 import type { OtherReplica } from './replicas.ts';
@@ -34,13 +34,13 @@ export interface Outgoing {
 }
 
 /** Versions that wait for one replica: seconds of the fastest writing. */
-export const waitingVersionsMax = 20_000;
+const waitingVersionsMax = 20_000;
 
 /** Bytes that wait for one replica. */
 const waitingBytesMax = 16 * 1024 * 1024;
 
 /** A batch that is not there after this long is given up. */
-export const sendTimeoutMs = 10_000;
+const sendTimeoutMs = 10_000;
 
 /** A replica that failed is left alone for this long, twice as long after each further failure, up to the second. */
 const awayMsFirst = 500;
@@ -144,19 +144,13 @@ export class Outbox implements AsyncDisposable {
     const { clock } = this.#options;
     const sending = new AbortController();
     const signal = AbortSignal.any([sending.signal, this.#stopping.signal]);
-    const timer = new AbortController();
-    clock.sleep(sendTimeoutMs, timer.signal).then(
-      () => {
-        const message = `sending on took longer than ${sendTimeoutMs} ms`;
-        sending.abort(new CodedError('timeout', message, { place: this.#place, timeoutMs: sendTimeoutMs }));
-      },
-      // Sent in time.
-      () => undefined,
-    );
+    const limit = { clock, step: 'sending on', timeoutMs: sendTimeoutMs, signal };
     try {
-      await raceSignal(this.#apply(first, batch, signal), signal);
-    } finally {
-      timer.abort();
+      await withinTime(this.#apply(first, batch, signal), limit);
+    } catch (error) {
+      // What is given up does not go on.
+      sending.abort(error);
+      throw error;
     }
   }
 
