@@ -1,6 +1,6 @@
 /** What happened in simulated clusters, counted: a fault that never occurs proves nothing. */
 
-export const kindsOfHappenings = [
+const kindsOfHappenings = [
   'partition',
   'partition heals',
   'message lost, stream breaks',

@@ -9,7 +9,7 @@ import type { StoredVersion } from '../../src/property/version.ts';
 import { MemoryShardCopy } from '../support/memory-shard-copy.ts';
 import { makeVersion } from '../support/versions.ts';
 
-export const replicaCount = 3;
+const replicaCount = 3;
 
 /** One version; null where the entity is absent. */
 export interface Cell {

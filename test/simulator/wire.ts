@@ -12,7 +12,7 @@ import { type Run, RunClock } from './run.ts';
 import { WireCall } from './wire-call.ts';
 
 /** The way from a coordinator to a replica. */
-export function wireTo(network: Network, run: Run, replica: Replica): OpenTransport {
+function wireTo(network: Network, run: Run, replica: Replica): OpenTransport {
   return ({ limits }) => ({
     calls: createTransport({
       httpClient: (request) => {
