@@ -3,7 +3,7 @@
 import { fileURLToPath } from 'node:url';
 import { systemClock } from './lib/clock.ts';
 import { CodedError } from './lib/coded-error.ts';
-import { unfitNodeVersion } from './lib/node-version.ts';
+import { unfitRuntime } from './lib/runtime-version.ts';
 import { keepHeapSmall } from './lib/small-heap.ts';
 
 keepHeapSmall();
@@ -21,7 +21,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(2);
 });
 
-const unfit = unfitNodeVersion(process.version);
+const unfit = unfitRuntime(process.version);
 if (unfit !== null) {
   process.stderr.write(`tallystick: ${unfit} [bad-settings]\n`);
   process.exitCode = 2;
