@@ -37,8 +37,8 @@ export interface DiffOptions {
   readonly clock: Clock;
   readonly budget?: DiffBudget;
   /**
-   * Whether leaves may come with heads of digests where a slot is empty at all copies but those that agree on it; who
-   * says so fetches their values and holds these to the slot. Default false.
+   * Whether leaves may come with heads of digests where a slot is empty at all copies but one; who says so fetches
+   * their values and holds these to the slot. Default false.
    */
   readonly heads?: boolean;
   /** Whether leaves must compose to the slot digests announced; default true, it costs a hash of 128 bytes a leaf. */
@@ -190,9 +190,12 @@ interface ReadingPlan extends SlotDifference {
   readonly sharedFrom: readonly number[];
 }
 
-/** Whether one reader has all there is of a slot. */
-function isOnlyOf({ readers, summaries }: ReadingPlan): boolean {
-  return readers.filter((copy) => summaries[copy] !== null).length === 1;
+/**
+ * Whether one copy alone has anything of a slot. Where several agree on it, one that lies about its leaves would lie
+ * about what the others have.
+ */
+function isOnlyOf({ summaries }: ReadingPlan): boolean {
+  return summaries.filter((summary) => summary !== null).length === 1;
 }
 
 function readingPlan(difference: SlotDifference): ReadingPlan {

@@ -11,10 +11,11 @@ import { PeerShardCopy } from '../../src/peer/peer-shard-copy.ts';
 import { repairShards } from '../../src/repair/repair-shards.ts';
 import type { RepairChange, RepairReport } from '../../src/repair/report.ts';
 import { entityHash, slotOf } from '../../src/property/placement.ts';
-import { parseEntityKey } from '../../src/property/entity.ts';
+import { joinEntity, parseEntityKey, splitEntity } from '../../src/property/entity.ts';
 import { DigestComposer } from '../../src/property/tree-digest.ts';
 import { startHostileServer, type Tampering } from '../support/hostile-peer.ts';
 import { MemoryShardCopy } from '../support/memory-shard-copy.ts';
+import { providerOf, startPair } from '../support/peer-pair.ts';
 import {
   changeFetched,
   changeLeaves,
@@ -23,6 +24,7 @@ import {
   startHonest,
   versions,
 } from '../support/tampered-peer.ts';
+import { makeVersion } from '../support/versions.ts';
 
 beforeAll(async () => void (await startHonest()));
 afterAll(async () => await honest[Symbol.asyncDispose]());
@@ -158,6 +160,42 @@ describe('a peer that sends heads', () => {
     expect(report.failed).toBe(300);
     expect(target.versions.length).toBe(0);
   });
+});
+
+test('a peer cannot hide what another has of a slot that both agree on, also where its index seems to have moved on', async () => {
+  const hidden = versions[0]!;
+  const slot = slotOfVersion(hidden);
+  const invented = Array.from({ length: 1_000 }, (_, at) =>
+    makeVersion({ id: `z${at}`, revision: 10n }),
+  ).find((version) => slotOfVersion(version) === slot)!;
+  const id = splitEntity(joinEntity(parseEntityKey('g', invented.key))).id;
+  const lying = new MemoryShardCopy({ pageLeaves: 40 });
+  lying.load([...versions.slice(1), invented]);
+  lying.build();
+  // The value is another by the time it is fetched, so that it says nothing about the slot.
+  lying.load([makeVersion({ id, revision: 11n })]);
+  await using pair = await startPair(providerOf([lying]));
+  const behind = pair.client.connection.shards;
+  // Root and slots are those of the honest copy; leaves and values are its own.
+  await using hostile = await startHostileServer(shards(), {
+    leaves: async function* (request, { signal }) {
+      for await (const { lease } of behind.slots({ group: 'g', shard: 0, headerOnly: true })) {
+        yield* behind.leaves({ ...request, lease: lease ?? 0n }, { signal });
+      }
+    },
+    fetch: (requests, { signal }) => behind.fetch(requests, { signal }),
+  });
+  using client = new PeerClient({ place: `127.0.0.1:${hostile.port}`, clock: systemClock });
+  const [other, empty] = ['other', 'empty'].map((place) => new MemoryShardCopy({ place }));
+  other!.load(versions);
+  for (const copy of [other!, empty!]) copy.build();
+  const copies = [new PeerShardCopy(client, 'g', 0), other!, empty!];
+  const report = await repairShards([{ group: 'g', shard: 0, copies }], {
+    clock: systemClock,
+    dryRun: false,
+  });
+  expect(report).toMatchObject({ outcome: 'failed', changed: 0, error: { code: 'bad-message' } });
+  expect(empty!.versions).toHaveLength(0);
 });
 
 /** Slots that make the root, one of which its leaves do not make. */
