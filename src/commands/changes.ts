@@ -1,8 +1,8 @@
 /** What every verb that repairs has in common: its flags, and how changes and progress are told. */
-import { toHex } from '../lib/bytes.ts';
 import type { Version } from '../property/version.ts';
-import { type Command, wholeNumber } from './command.ts';
+import { versionToJson } from '../repair/plan.ts';
 import type { RepairChange, RepairProgress } from '../repair/report.ts';
+import { type Command, wholeNumber } from './command.ts';
 
 export interface RepairFlags {
   readonly dryRun?: boolean;
@@ -29,14 +29,18 @@ export function addRepairFlags(command: Command): Command {
 export function changeResult(change: RepairChange): [Record<string, unknown>, string] {
   const { result, group, shard, entity, place, before, after, reason } = change;
   return [
-    { group, shard, entity, place, before: versionJson(before), after: versionJson(after), reason, result },
+    {
+      group,
+      shard,
+      entity,
+      place,
+      before: before && versionToJson(before),
+      after: after && versionToJson(after),
+      reason,
+      result,
+    },
     `${result.padEnd(7)} ${entity} at ${place}: ${readableVersion(before)} -> ${readableVersion(after)} (${reason})`,
   ];
-}
-
-function versionJson(version: Version | null): Record<string, unknown> | null {
-  if (version === null) return null;
-  return { revision: version.revision, deleteTime: version.deleteTime, digest: toHex(version.digest) };
 }
 
 function readableVersion(version: Version | null): string {

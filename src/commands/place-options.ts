@@ -10,9 +10,7 @@ import { addNodeOptions, AddressOpener, type NodeOptions } from './node-options.
 import { checkDistinct, openPlace } from './places.ts';
 import { addTlsOptions, tlsOf, type TlsOptions } from './tls-options.ts';
 
-export interface PlaceOptions extends NodeOptions, TlsOptions {
-  readonly shard?: number;
-}
+export interface PlaceOptions extends NodeOptions, TlsOptions {}
 
 /** Adds `--group`, `--shard`, what BanyanDB nodes need and what peers with TLS need. */
 export function addPlaceOptions(command: Command): Command {

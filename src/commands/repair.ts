@@ -6,9 +6,9 @@ import type { RepairChange, RepairOutcome, RepairProgress, RepairReport } from '
 import type { Member } from '../round/member.ts';
 import { addRepairFlags, changeResult, readableProgress, type RepairFlags } from './changes.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
-import { matchComparable } from './places.ts';
 import { pushRateOf, readableRate } from './node-options.ts';
 import { addPlaceOptions, type PlaceOptions, withPlaces } from './place-options.ts';
+import { matchComparable } from './places.ts';
 
 interface RepairCommandOptions extends PlaceOptions, RepairFlags {}
 

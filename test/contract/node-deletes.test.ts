@@ -2,7 +2,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BanyandbNode } from '../../src/banyandb/banyandb-node.ts';
 import { NodeShardCopy } from '../../src/banyandb/node-shard-copy.ts';
-import { parseSource } from '../../src/property/source-json.ts';
 import type { StoredVersion } from '../../src/shard-copy/shard-copy.ts';
 import { type ServedNode, serveNode } from '../support/model-cluster.ts';
 import { ModelNode } from '../support/model-node.ts';
@@ -22,17 +21,14 @@ describe('deletes at a BanyanDB node', () => {
     copy = new NodeShardCopy(client, { group: 'g', shard: 0, shards: 1 }, options);
   });
   afterEach(async () => {
+    copy[Symbol.dispose]();
     client[Symbol.dispose]();
     await served.stop();
   });
 
   const shard = () => node.shard('g', 0);
   const load = (versions: readonly StoredVersion[]): void => {
-    for (const { source, deleteTime } of versions) {
-      const property = parseSource(source);
-      shard().write(property);
-      if (deleteTime !== 0n) shard().remove(property, deleteTime);
-    }
+    for (const version of versions) shard().load(version);
     node.build();
   };
 

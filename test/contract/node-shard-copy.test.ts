@@ -54,11 +54,7 @@ describe('a BanyanDB node as a shard copy', () => {
 
   const shard = () => node.shard('g', 0);
   const load = (versions: readonly StoredVersion[]): void => {
-    for (const { source, deleteTime } of versions) {
-      const property = parseSource(source);
-      shard().write(property);
-      if (deleteTime !== 0n) shard().remove(property, deleteTime);
-    }
+    for (const version of versions) shard().load(version);
     node.build();
   };
 

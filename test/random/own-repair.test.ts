@@ -1,7 +1,6 @@
 /** What an audit foresees of BanyanDB's own repair, held to model nodes that repair each other by its rules. */
 import { expect, test } from 'vitest';
 import { foreseeOwnRepair } from '../../src/banyandb/own-repair.ts';
-import { parseSource } from '../../src/property/source-json.ts';
 import type { StoredVersion } from '../../src/shard-copy/shard-copy.ts';
 import { ModelNode } from '../support/model-node.ts';
 import { repairRing } from '../support/model-own-repair.ts';
@@ -21,12 +20,7 @@ function randomVersion(random: SeededRandom): StoredVersion | null {
 function nodesOf(versions: readonly (StoredVersion | null)[]): ModelNode[] {
   return versions.map((version, at) => {
     const node = new ModelNode({ name: `node-${at}`, everBuilt: true });
-    const shard = node.shard('g', 0);
-    if (version !== null) {
-      const property = parseSource(version.source);
-      shard.write(property);
-      if (version.deleteTime !== 0n) shard.remove(property, version.deleteTime);
-    }
+    if (version !== null) node.shard('g', 0).load(version);
     node.build();
     return node;
   });

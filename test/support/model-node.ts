@@ -126,6 +126,13 @@ export class ModelShard {
     }
   }
 
+  /** Has the version, by a write and, where it is a tombstone, a delete. */
+  load({ source, deleteTime }: { readonly source: string; readonly deleteTime: bigint }): void {
+    const property = parseSource(source);
+    this.write(property);
+    if (deleteTime !== 0n) this.remove(property, deleteTime);
+  }
+
   /** A document as this node would store it now. */
   document(property: Property, deleteTime: bigint): ModelDocument {
     const digest = sourceDigest(spellProperty(property, this.#spelling), deleteTime).toString('hex');
