@@ -4,17 +4,17 @@
  */
 import { assert } from '../lib/assert.ts';
 import { SpoolFile } from '../lib/spool-file.ts';
-import { entityBytesMax } from '../property/entity.ts';
+import { keyBytesMax } from '../property/entity.ts';
 import { DigestComposer } from '../property/tree-digest.ts';
 import { digestBytes } from '../property/version.ts';
 import type { Leaf, LeafPage, SlotSummary } from '../shard-copy/shard-copy.ts';
 
 const lengthBytes = 2;
 
-/** Leaves read, and written, at a time: some hundreds, and several times the greatest. */
+/** Bytes of leaves read, and written, at a time: some hundreds of leaves, and several of the greatest. */
 const windowBytes = 64 * 1024;
 
-const leafBytesMax = lengthBytes + entityBytesMax + digestBytes;
+const leafBytesMax = lengthBytes + keyBytesMax + digestBytes;
 
 interface TreeSlot extends SlotSummary {
   /** In the file, in bytes. */

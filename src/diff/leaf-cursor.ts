@@ -7,15 +7,12 @@ import { compareBytes, toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
 import { DigestComposer } from '../property/tree-digest.ts';
-import { entityBytesMax } from '../property/entity.ts';
+import { keyBytesMax } from '../property/entity.ts';
 import { digestBytes, digestHeadBytes } from '../property/version.ts';
 import type { Leaf, LeafPage, SlotSummary } from '../shard-copy/shard-copy.ts';
 
 // Key, digest, revision and delete time; what a leaf costs to read, near enough for budgets and progress.
 const leafOverheadBytes = digestBytes + 16;
-
-/** Ceiling of an entity key; escaping can double a name (property/entity.ts). */
-const keyBytesMax = 2 * entityBytesMax;
 
 export interface LeafCursorOptions {
   /** Whether leaves must compose to the announced slot digest; counts and order always are checked. */

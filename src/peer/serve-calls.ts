@@ -3,6 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { type ConnectRouter, createConnectRouter } from '@connectrpc/connect';
 import { compressionGzip } from '@connectrpc/connect-node';
 import { CodedError } from '../lib/coded-error.ts';
+import { keyBytesMax } from '../property/entity.ts';
 import {
   Health,
   HealthCheckResponse_ServingStatus as Status,
@@ -15,7 +16,7 @@ import { serveLeaves, serveListShards, serveSlots } from './serve-views.ts';
 import { ServedCall, type ServedCallOptions } from './served-call.ts';
 import type { ShardProvider } from './shard-provider.ts';
 import type { ViewLeases } from './view-leases.ts';
-import { fetchKeysMax, keyBytesMax, type WireLimits } from './wire-limits.ts';
+import { fetchKeysMax, type WireLimits } from './wire-limits.ts';
 
 export interface ServeOptions {
   readonly call: ServedCallOptions;

@@ -1,5 +1,4 @@
 /** The ceilings and deadlines of the wire, each with its reason; a server or client may be given others. */
-import { entityBytesMax } from '../property/entity.ts';
 
 /** Version of how trees are composed and spoken of; a peer with another one is refused by name. */
 export const wireFormatVersion = 1;
@@ -24,9 +23,6 @@ export const applyBatchesInFlightMax = 8;
 
 /** Batches a server takes from an apply before the first of them is durable. */
 export const applyBatchesAheadMax = 4;
-
-/** Ceiling of an entity key; escaping can double a name (property/entity.ts). */
-export const keyBytesMax = 2 * entityBytesMax;
 
 /** Characters of a reason in an answer: a sentence with a value in it. */
 export const reasonLengthMax = 4_096;

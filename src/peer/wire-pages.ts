@@ -3,6 +3,7 @@
  * (columns of equal length, sizes); what a page means among others is checked by who reads the stream.
  */
 import { create } from '@bufbuild/protobuf';
+import { keyBytesMax } from '../property/entity.ts';
 import { digestBytes, digestHeadBytes } from '../property/version.ts';
 import type { Leaf, LeafPage, SlotSummary } from '../shard-copy/shard-copy.ts';
 import {
@@ -13,7 +14,6 @@ import {
   type SlotsResponse,
   SlotsResponseSchema,
 } from './generated/tallystick/v1/shard_pb.ts';
-import { keyBytesMax } from './wire-limits.ts';
 import { asBuffer, badMessage, readCount } from './wire-tree.ts';
 
 // Digest, and at most 5 and 10 bytes of varints.

@@ -4,13 +4,12 @@
  * keeps a wrong digest on the other side, so that whoever stores it refuses it there too.
  */
 import { create } from '@bufbuild/protobuf';
-import { joinEntity, parseEntityKey } from '../property/entity.ts';
+import { joinEntity, keyBytesMax, parseEntityKey } from '../property/entity.ts';
 import { DigestedVersion, sourceDigest } from '../property/digest.ts';
 import { digestBytes } from '../property/version.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { StoredVersion } from '../shard-copy/shard-copy.ts';
 import { type Version as WireVersion, VersionSchema } from './generated/tallystick/v1/shard_pb.ts';
-import { keyBytesMax } from './wire-limits.ts';
 import { asBuffer, badMessage } from './wire-tree.ts';
 
 // Revision, delete time, head of the digest, tags and lengths.

@@ -14,6 +14,9 @@ export interface Entity {
 /** Ceiling of the joined entity in UTF-8 bytes; larger ones are refused where they enter. */
 export const entityBytesMax = 8 * 1024;
 
+/** Ceiling of an entity key in bytes: escaping can double a name. */
+export const keyBytesMax = 2 * entityBytesMax;
+
 /** `group/name/id`, as BanyanDB joins it and as it stands in every output of ours. */
 export function joinEntity(entity: Entity): string {
   return `${entity.group}/${entity.name}/${entity.id}`;

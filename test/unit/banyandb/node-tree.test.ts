@@ -4,7 +4,7 @@ import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { expect, test } from 'vitest';
 import { type NodeTree, NodeTreeBuilder } from '../../../src/banyandb/node-tree.ts';
-import { entityBytesMax } from '../../../src/property/entity.ts';
+import { keyBytesMax } from '../../../src/property/entity.ts';
 
 const digestOf = (text: string): Buffer => hash('sha512', text, 'buffer');
 
@@ -39,7 +39,7 @@ async function readAll(tree: NodeTree): Promise<[slot: number, key: string][]> {
 test('leaves of every length come back slot by slot', async () => {
   const leaves: [number, Buffer][] = [];
   for (let at = 0; at < 3_000; at++) {
-    const length = at % 50 === 0 ? entityBytesMax : 1 + (at % 97);
+    const length = at % 50 === 0 ? keyBytesMax : 1 + (at % 97);
     leaves.push([Math.floor(at / 700) * 3, Buffer.alloc(length, at)]);
   }
   const before = left();

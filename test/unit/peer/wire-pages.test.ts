@@ -7,7 +7,7 @@ import {
   type SlotsResponse,
   SlotsResponseSchema,
 } from '../../../src/peer/generated/tallystick/v1/shard_pb.ts';
-import { keyBytesMax } from '../../../src/peer/wire-limits.ts';
+import { keyBytesMax } from '../../../src/property/entity.ts';
 import {
   decodeLeafPage,
   decodeSlots,

@@ -2,7 +2,7 @@
 import { create, toBinary } from '@bufbuild/protobuf';
 import { expect, test } from 'vitest';
 import { VersionSchema } from '../../../src/peer/generated/tallystick/v1/shard_pb.ts';
-import { keyBytesMax } from '../../../src/peer/wire-limits.ts';
+import { keyBytesMax } from '../../../src/property/entity.ts';
 import {
   checkKey,
   fromWireVersion,
