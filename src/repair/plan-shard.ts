@@ -13,6 +13,7 @@ import type { ShardCopy, ViewDescription } from '../shard-copy/shard-copy.ts';
 import { type ComparableViews, closeViews, openComparableViews } from './open-views.ts';
 import { findHeldBack, type HeldBack } from './hold-back.ts';
 import type { PlanEntry, PlanLacker, PlanShardCounts, PlanShardHead, PlanSink } from './plan.ts';
+import { planPlacesMax } from './plan-json.ts';
 import { changeReason, type RepairChange, type RepairProgress } from './report.ts';
 import { type SettledDifference, settleBatch, settleDifferences } from './settle.ts';
 
@@ -67,6 +68,10 @@ export async function planShard(
       `a place is named twice: ${copies.map(({ place }) => place).join(', ')}`,
       { field: 'place' },
     );
+  }
+  if (copies.length > planPlacesMax) {
+    const message = `a shard is repaired over at most ${planPlacesMax} copies, not ${copies.length}`;
+    throw new CodedError('too-large', message, { group, shard, ceiling: planPlacesMax });
   }
   const comparable = await openComparableViews(copies, signal);
   try {

@@ -16,6 +16,16 @@ beforeAll(async () => {
 afterAll(async () => await rm(directory, { recursive: true }));
 
 describe('outcomes', () => {
+  test('more copies than a plan can name are refused before any is read', async () => {
+    const copies = Array.from({ length: 257 }, (_, at) => copyOf(`place-${at}`, []));
+    const { report } = await repairCopies(copies);
+    expect(report).toMatchObject({
+      outcome: 'failed',
+      error: { code: 'too-large', details: { ceiling: 256 } },
+    });
+    expect(report.reason).toContain('at most 256 copies, not 257');
+  });
+
   test('each change is told with its reason, and all copies end alike', async () => {
     const at = (id: string, revision: bigint, deleteTime = 0n, value = 'v') =>
       makeVersion({ id, revision, deleteTime, value });
