@@ -4,6 +4,7 @@
  * every run that has moved on since, so that it misses nothing it needs.
  */
 import type { ServerResponse } from 'node:http';
+import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { Operations } from './operations.ts';
 import type { RunResource } from './resources.ts';
@@ -29,7 +30,13 @@ export interface Followed {
 }
 
 export class EventStreams {
+  readonly #clock: Clock;
   readonly #open = new Set<ServerResponse>();
+
+  /** The clock that runs are dated by: ids of events are held against their times. */
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
 
   /** Takes over a response and writes the runs that move on until the reader goes. Throws `busy`, `not-found`. */
   follow(operations: Operations, { id, lastEventId }: Followed, response: ServerResponse): void {
@@ -48,7 +55,7 @@ export class EventStreams {
     const tell = (run: RunResource): void => {
       const last = id !== null && run.state === 'ended';
       if (response.writableLength < waitingBytesMax || last) {
-        response.write(`id: ${Date.now()}\nevent: run\ndata: ${JSON.stringify(run)}\n\n`);
+        response.write(`id: ${this.#clock.nowMs()}\nevent: run\ndata: ${JSON.stringify(run)}\n\n`);
       }
       if (last) response.end('event: end\ndata: {}\n\n');
     };

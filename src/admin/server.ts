@@ -14,20 +14,22 @@ import {
   validatorCompiler,
 } from 'fastify-type-provider-zod';
 import { z } from 'zod';
+import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { Unauthenticated } from '../peer/wire-error.ts';
 import { certificateNames, followCertificates, type TlsFiles } from '../peer/tls.ts';
+import { Unauthenticated } from '../peer/wire-error.ts';
+import type { PropertyStore } from '../property-store/property-store.ts';
 import { type App, createApp } from './app.ts';
 import { type Access, type Caller, checkEndpoint, checkRole, type Role } from './access.ts';
 import { EventStreams } from './event-stream.ts';
 import type { Operations } from './operations.ts';
 import { problemCatalogue, problemOf, problemType, requestError } from './problem.ts';
-import type { PropertyStore } from '../property-store/property-store.ts';
 import { addPropertyData } from './property-data-routes.ts';
 import { problemResource } from './resources.ts';
 import { addRoutes } from './routes.ts';
 
 export interface AdminServerOptions {
+  readonly clock: Clock;
   readonly operations: Operations;
   /** What applications write to and read from. */
   readonly store: PropertyStore;
@@ -58,13 +60,14 @@ declare module 'fastify' {
 
 export class AdminServer implements AsyncDisposable {
   readonly #options: AdminServerOptions;
-  readonly #streams = new EventStreams();
+  readonly #streams: EventStreams;
   readonly #callers = new WeakMap<FastifyRequest, Caller>();
   readonly #app;
 
   constructor(options: AdminServerOptions) {
     this.#options = options;
-    const { tls } = options;
+    const { tls, clock } = options;
+    this.#streams = new EventStreams(clock);
     if (tls === null) {
       this.#app = createApp(null);
       return;

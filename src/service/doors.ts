@@ -58,13 +58,13 @@ export class Doors implements AsyncDisposable {
 
   /** Opens the admin endpoint where the settings name one. Throws `bad-settings`, `io`. */
   async openAdmin(operations: Operations, store: PropertyStore): Promise<void> {
-    const { settings, events } = this.#options;
+    const { settings, clock, events } = this.#options;
     const { listen, insecureListen, tls } = settings.admin;
     if (listen === null) return;
     const version = packageVersion();
     const access = this.#access;
     const server = new AdminServer({
-      ...{ operations, store, access, version, insecureListen },
+      ...{ clock, operations, store, access, version, insecureListen },
       tls: tls && tlsFilesOf(tls, events),
     });
     this.#open.use(server);
