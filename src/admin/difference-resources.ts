@@ -1,5 +1,6 @@
 /** What is told of differences, and what may be asked of them, as schemas. */
 import { z } from 'zod';
+import { chosenPeersMax } from './orders.ts';
 import { count, groupName, int64, shardNumber } from './resources.ts';
 
 /** Differing entities of one answer; more is for a dry run, whose changes are paged. */
@@ -39,7 +40,7 @@ export const differencesSummary = z
 
 export type DifferencesSummary = z.output<typeof differencesSummary>;
 
-const texts = z.union([z.string(), z.array(z.string()).max(1_000)]);
+const texts = z.union([z.string(), z.array(z.string()).max(chosenPeersMax)]);
 
 export const differencesQuery = z.object({
   group: groupName.optional(),

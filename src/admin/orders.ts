@@ -10,8 +10,8 @@ export const buildOrder = z.strictObject({
 
 export type BuildOrder = z.output<typeof buildOrder>;
 
-/** Peers of an order; a cluster has fewer. */
-const orderPeersMax = 1_000;
+/** Peers that one request chooses; a cluster has fewer. */
+export const chosenPeersMax = 1_000;
 
 export const repairOrder = z.strictObject({
   group: groupName.nullable().default(null).describe('Null for all groups.'),
@@ -21,7 +21,7 @@ export const repairOrder = z.strictObject({
   peers: z
     .array(z.string().min(1))
     .min(1)
-    .max(orderPeersMax)
+    .max(chosenPeersMax)
     .nullable()
     .default(null)
     .describe('Names or places of the peers that take part beside this replica; null for all.'),

@@ -1,7 +1,6 @@
 /** The two doors of a property store, as applications call them, behind one interface, so that one suite asks both. */
-import { create } from '@bufbuild/protobuf';
+import { create, fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { Code, ConnectError } from '@connectrpc/connect';
-import { fromJson, type JsonValue, toJson } from '@bufbuild/protobuf';
 import {
   ApplyRequestSchema,
   DeleteRequestSchema,
