@@ -5,7 +5,7 @@
 import { Access, checkEndpoint, checkRole } from '../admin/access.ts';
 import type { Operations } from '../admin/operations.ts';
 import { AdminServer } from '../admin/server.ts';
-import { formatAddress } from '../lib/address.ts';
+import { formatAddress, isLoopback } from '../lib/address.ts';
 import type { Clock } from '../lib/clock.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import { PeerServer } from '../peer/peer-server.ts';
@@ -98,9 +98,13 @@ export class Doors implements AsyncDisposable {
   /** Opens ShardService. Throws `bad-settings`, `io`. */
   async openPeers(provider: ShardProvider): Promise<void> {
     const { settings, clock, events } = this.#options;
-    const { tls, insecureListen, listen } = settings;
+    const { tls, insecureListen, listen, wire } = settings;
+    if (tls === null && !isLoopback(listen.host)) events.listensInsecurely(formatAddress(listen));
     const server = new PeerServer({
       ...{ provider, clock, insecureListen },
+      limits: { sendBytesMax: wire.sendMax, acceptBytesMax: wire.acceptMax },
+      // Who calls decides it, so that peers with and without it understand each other.
+      compression: true,
       ...(tls !== null && {
         tls: tlsFilesOf(tls, events),
         ...(tls.allow !== null && { allowedPeers: tls.allow }),

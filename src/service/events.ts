@@ -63,6 +63,10 @@ export class Events implements StoreEvents {
     this.#log.info({ tookMs: Math.round(tookMs) }, 'stopped');
   }
 
+  listensInsecurely(listen: string): void {
+    this.#log.warn({ listen }, 'peers are listened for without TLS: whoever reaches it may read and write');
+  }
+
   interrupted(count: number): void {
     if (count > 0)
       this.#log.warn(

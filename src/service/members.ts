@@ -72,7 +72,7 @@ export class Peers {
     { grpcAddress, tlsEnabled, caCertPath }: PeerNode,
     { runId, startCall }: Pick<MembersOf, 'runId' | 'startCall'> = { runId: null, startCall: null },
   ): PeerClient {
-    const { tls } = this.#settings;
+    const { tls, wire } = this.#settings;
     const paths = {
       ...(tls !== null && { certPath: tls.cert, keyPath: tls.key }),
       ...(caCertPath !== null ? { caPath: caCertPath } : tls?.ca ? { caPath: tls.ca } : {}),
@@ -80,6 +80,8 @@ export class Peers {
     return new PeerClient({
       place: grpcAddress,
       clock: this.#options.clock,
+      limits: { sendBytesMax: wire.sendMax, acceptBytesMax: wire.acceptMax },
+      compression: wire.compression,
       ...(tlsEnabled && { tls: new TlsFiles(paths) }),
       ...(runId !== null && { runId }),
       ...(startCall !== null && { startCall }),

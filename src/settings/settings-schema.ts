@@ -9,6 +9,7 @@ import { clusterSettings } from './cluster-settings.ts';
 import { declaredGroups, propertySettings } from './property-settings.ts';
 import { buildSettings, roundSettings } from './schedule-settings.ts';
 import { address, cron, duration, listMax, note, path, reload, tls } from './setting-values.ts';
+import { wireSettings } from './wire-settings.ts';
 
 const placedGroup = z.strictObject({
   group: z.string().min(1),
@@ -117,6 +118,7 @@ export const settingsSchema = z
       .default(30)
       .meta(note('Days for which ended runs and their changes are kept.', reload)),
     tls: tls('peers').nullable().default(null),
+    wire: wireSettings,
     trace: z
       .strictObject({
         endpoint: z
