@@ -98,7 +98,12 @@ export function fromWireError(error: unknown, place: string): CodedError {
   if (error.isWireError) return fromStatus(error, place);
   const broken = fromBrokenCall(error);
   const what = broken.code === 'bad-message' ? `${place} sent what cannot be read` : `no answer of ${place}`;
-  return new CodedError(broken.code, `${what}: ${error.rawMessage}`, { place }, { cause: error });
+  return new CodedError(broken.code, `${what}: ${oneLine(error.rawMessage)}`, { place }, { cause: error });
+}
+
+/** Libraries below (OpenSSL) end their messages with line ends; here they stand in a sentence. */
+function oneLine(text: string): string {
+  return text.trim().replaceAll(/\s+/g, ' ');
 }
 
 /** Whether the other side said that it has no such call: it is something else than was thought. */
@@ -111,7 +116,7 @@ function fromStatus(error: ConnectError, place: string): CodedError {
   const code =
     told !== null && Object.hasOwn(errorCodes, told) ? (told as ErrorCode) : codeOfStatus(error.code);
   const details = { ...decodeDetails(error.metadata.get(detailsTrailer)), place, fromPeer: true };
-  const message = error.rawMessage.slice(0, messageLengthMax);
+  const message = oneLine(error.rawMessage.slice(0, messageLengthMax));
   return new CodedError(code, `${place} says: ${message}`, details, { cause: error });
 }
 
