@@ -20,7 +20,9 @@ import {
   changeSlots,
   codeOf,
   honest,
+  shards,
   startHonest,
+  type Use,
   uses,
 } from '../support/tampered-peer.ts';
 
@@ -71,6 +73,19 @@ describe('a peer that lists', () => {
     ['a name that leads elsewhere', ({ groups }) => (groups[0]!.group = '../../etc'), 'bad-message'],
   ])('%s', async (_, change, code) => {
     expect(await codeOf(changeList(change), uses.list)).toBe(code);
+  });
+});
+
+describe('a peer of another version', () => {
+  const without: Tampering = {
+    slots: (request, { signal }) => shards().slots({ ...request, release: false }, { signal }),
+  };
+  test.each<[string, Tampering, Use]>([
+    ['that can more', changeList((answer) => answer.abilities.push('to foresee')), uses.list],
+    ['that takes no view back', without, uses.slots],
+    ['that takes no view back after its leaves', without, uses.leaves],
+  ])('%s is understood', async (_, tampering, use) => {
+    expect(await codeOf(tampering, use)).toBe('none');
   });
 });
 
