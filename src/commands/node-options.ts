@@ -73,6 +73,8 @@ export function readableRate(pushRate: number): string {
 export interface AddressOptions {
   readonly clock: Clock;
   readonly tls?: TlsFiles | undefined;
+  /** Under which peers log and trace the calls of this run. */
+  readonly runId: string;
   /** Told what is asked of BanyanDB nodes that only the user placed. */
   readonly onRemark: (text: string) => void;
 }
@@ -81,13 +83,15 @@ export interface AddressOptions {
 export class AddressOpener {
   readonly #options: NodeOptions;
   readonly #clock: Clock;
+  readonly #runId: string;
   readonly #liaisonTls: TlsFiles | undefined;
   readonly #onRemark: (text: string) => void;
   #told: Promise<readonly ClusterGroup[]> | null = null;
   #remarked = false;
 
   /** `tls` is towards the liaison. */
-  constructor(options: NodeOptions, { clock, tls, onRemark }: AddressOptions) {
+  constructor(options: NodeOptions, { clock, tls, runId, onRemark }: AddressOptions) {
+    this.#runId = runId;
     this.#options = options;
     this.#onRemark = onRemark;
     this.#clock = clock;
@@ -98,7 +102,7 @@ export class AddressOpener {
     const clock = this.#clock;
     const { pushRate, deleteExpiry, bringOld, pageMax } = this.#options;
     const limits = pageMax === undefined ? {} : { acceptBytesMax: pageMax * mebibyte };
-    const peer = new PeerMember(new PeerClient({ place, clock, ...(tls && { tls }) }));
+    const peer = new PeerMember(new PeerClient({ place, clock, runId: this.#runId, ...(tls && { tls }) }));
     const node = new BanyandbMember(
       new BanyandbNode({ place, clock, tls, repairTls: this.#repairTls(), limits }),
       {

@@ -1,4 +1,5 @@
 /** Options that verbs over places share, and opening and closing the places they name. */
+import { randomUUID } from 'node:crypto';
 import type { CodedError } from '../lib/coded-error.ts';
 import { shardsMax } from '../property/group-settings.ts';
 import { Checkpointer } from '../property-index/checkpointer.ts';
@@ -38,7 +39,12 @@ export async function withPlaces<Result>(
   const onDamage = (path: string, error: CodedError): void =>
     out.talk(`warning: passed over ${path}: ${error.message}`);
   const tls = tlsOf(options);
-  const addresses = new AddressOpener(options, { clock, tls, onRemark: (text) => out.talk(text) });
+  const addresses = new AddressOpener(options, {
+    clock,
+    tls,
+    runId: randomUUID(),
+    onRemark: (text) => out.talk(text),
+  });
   const openAddress = (name: string): Member => addresses.open(name, tls);
   const places = await Promise.all(
     names.map((name) =>
