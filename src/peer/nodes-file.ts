@@ -3,10 +3,10 @@
  * `tls_enabled`, `ca_cert_path`), so that one file serves both. Every problem of a file is told at once, with line
  * and field; a file that changed is read again, and one that changed for the worse leaves the nodes as they were.
  */
-import { isErrno } from '../lib/errno.ts';
 import { readFileSync, statSync } from 'node:fs';
 import { parseAddress } from '../lib/address.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { isErrno } from '../lib/errno.ts';
 import { parseYamlTree, type YamlTree } from '../lib/yaml-tree.ts';
 
 export interface PeerNode {

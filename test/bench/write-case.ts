@@ -2,6 +2,7 @@
  * Applications that write one property at a time, many at once, to a replica in a process of its own: over HTTP and over
  * gRPC. The raw limit beside them is as many rows as there are clients in each durable transaction, one after another.
  */
+import { join } from 'node:path';
 import { create } from '@bufbuild/protobuf';
 import {
   ApplyRequestSchema,
@@ -12,7 +13,6 @@ import { PeerConnection } from '../../src/peer/peer-connection.ts';
 import { createGroup } from '../../src/property-index/data-root.ts';
 import { IndexWriter } from '../../src/property-index/index-writer.ts';
 import { createIndex } from '../../src/property-index/schema.ts';
-import { join } from 'node:path';
 import { ServeChild } from '../support/serve-child.ts';
 import { against, alone, type BenchCase, type Figure, timed } from './bench-case.ts';
 import { benchSettings } from './made-shard.ts';
