@@ -97,7 +97,8 @@ export class FileReader implements AsyncDisposable {
   }
 }
 
-async function openForReading(path: string): Promise<FileHandle> {
+/** Opens a file that somebody named. Throws `not-found` with its path, or the code of what the system said. */
+export async function openForReading(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r');
   } catch (error) {

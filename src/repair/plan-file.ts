@@ -3,9 +3,10 @@
  * `bad-plan`, naming file, line and value, whatever was cut, edited or is of another version.
  */
 import { createHash } from 'node:crypto';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { CodedError } from '../lib/coded-error.ts';
 import { yieldToEventLoop } from '../lib/event-loop.ts';
+import { openForReading } from '../lib/file-reader.ts';
 import { LineCutter } from '../property/cut-lines.ts';
 import {
   type PlanEntry,
@@ -48,7 +49,7 @@ export class PlanFile implements AsyncDisposable {
 
   /** Opens and checks a plan; dispose it after its last use. */
   static async open(path: string, signal?: AbortSignal): Promise<PlanFile> {
-    const plan = new PlanFile(path, await open(path, 'r'));
+    const plan = new PlanFile(path, await openForReading(path));
     try {
       await plan.#check(signal);
     } catch (error) {

@@ -218,6 +218,9 @@ describe('repair', () => {
     writeFileSync(join(folder, 'cut.plan'), readFileSync(plan).subarray(0, -10));
     const cut = await runCli(['repair', one, two, '--plan', join(folder, 'cut.plan'), '--json']);
     expect(cut).toMatchObject({ code: 2, last: { error: { code: 'bad-plan' } } });
+    const none = join(folder, 'none.plan');
+    const absent = await runCli(['repair', one, two, '--plan', none, '--json']);
+    expect(absent).toMatchObject({ code: 2, last: { error: { code: 'not-found', path: none } } });
     const carried = await runCli(['repair', one, two, '--plan', plan, '--json']);
     expect(carried).toMatchObject({ code: 0, last: { summary: { outcome: 'repaired', changed: 3 } } });
     expect((await runCli(['diff', one, two])).code).toBe(0);
