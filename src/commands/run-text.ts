@@ -18,7 +18,8 @@ export function readableRun(run: RunResource): string {
   if (state === 'running') {
     const eta = etaSeconds === null ? '' : `, ${formatDuration(etaSeconds * 1_000)} to go`;
     const { phase = 'begins', propertiesDone = 0, propertiesTotal = 0 } = progress ?? {};
-    return `${head}: ${phase} ${propertiesDone} of ${propertiesTotal}${eta}`;
+    const done = propertiesTotal === 0 ? '' : ` ${propertiesDone} of ${propertiesTotal}`;
+    return `${head}: ${phase}${done}${eta}`;
   }
   const why = run.reason === null ? '' : ` (${run.reason})`;
   const did = kind === 'build' ? '' : `, ${counts.differing} differing, ${counts.changed} changed`;
