@@ -140,7 +140,8 @@ test('an error keeps its code and details on its way, and says whose it is; its 
   const error = await pair.client.listShards().catch((reason: unknown) => reason);
   expect(error).toMatchObject({
     code: 'fuse',
-    message: `${pair.client.place} says: too much: 100 % é\n`,
+    // In one line, whatever it was told in.
+    message: `${pair.client.place} says: too much: 100 % é`,
     details: {
       count: 7,
       big: (2n ** 60n).toString(),
