@@ -60,10 +60,10 @@ export class BanyandbGateway {
     await someAtOnce(ids, (id) => this.remove(group, id));
   }
 
-  /** Ids and texts of the live properties that a query of the cluster finds. */
-  async query(group: string): Promise<Map<string, string>> {
+  /** Ids and texts of the live properties that a query of the cluster finds, of all or of those with these ids. */
+  async query(group: string, ids: readonly string[] = []): Promise<Map<string, string>> {
     const answer = await until('a query', () =>
-      this.#call('POST', '/property/data/query', { groups: [group], limit: 100_000 }),
+      this.#call('POST', '/property/data/query', { groups: [group], name: 'p', ids, limit: 100_000 }),
     );
     const found = (answer['properties'] ?? []) as { id: string; tags: { value: Json }[] }[];
     const texts = found.map(({ id, tags }): [string, string] => {
