@@ -4,6 +4,9 @@
  *
  * NOTE: measured at 100,000 values of 2 kB in a round: 310 to 375 MiB resident without, 180 to 220 MiB with,
  * for about a tenth more processor time. Flags of a running V8 are no API: where one is unknown it has no effect.
+ *
+ * NOTE: beside the heaps glibc keeps a pool for each thread. The npm script, the systemd unit and the container set
+ * MALLOC_ARENA_MAX=2: measured at 40,000 values of 2 kB pulled, 227 to 231 MiB without and 204 with, at no cost.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';

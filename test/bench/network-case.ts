@@ -17,7 +17,15 @@ import { parseEntityKey } from '../../src/property/entity.ts';
 import { applyBatchRowsMax, type StoredVersion } from '../../src/shard-copy/shard-copy.ts';
 import { buildTree } from '../../src/tree/build-tree.ts';
 import { ServedReplica } from '../support/served-replica.ts';
-import { against, alone, type BenchCase, type Figure, median, timed } from './bench-case.ts';
+import {
+  against,
+  alone,
+  type BenchCase,
+  type Figure,
+  median,
+  serviceEnvironment,
+  timed,
+} from './bench-case.ts';
 import { fillInLockstep } from './lockstep-model.ts';
 import { benchSettings, fillShard } from './made-shard.ts';
 import { type RoundCost, roundInChild } from './round-child.ts';
@@ -110,7 +118,7 @@ async function round(full: string, other: string, way: Way): Promise<Measured> {
   const [served, root] = way === 'pull' ? [full, other] : [other, full];
   await using replica = await ServedReplica.start({
     root: served,
-    environment: { TALLYSTICK_LOG_LEVEL: 'silent' },
+    environment: serviceEnvironment,
   });
   const cost = await roundInChild({ root, place: replica.place });
   return { ...cost, servePeakMib: replica.peakMemoryMib() };
@@ -137,7 +145,7 @@ function wireFigures(name: string, cost: Measured, most: number | null): Figure[
 async function equalShards(full: string, other: string): Promise<Figure[]> {
   await using replica = await ServedReplica.start({
     root: other,
-    environment: { TALLYSTICK_LOG_LEVEL: 'silent' },
+    environment: serviceEnvironment,
   });
   const cost = await roundInChild({ root: full, place: replica.place, onlyAsk: true });
   checkCost(cost, 0);

@@ -17,6 +17,7 @@ import { askMembers, type RoundReport, runRound } from '../../src/round/run-roun
 import { ApplyThread } from '../../src/shard-copy/apply-thread.ts';
 import { keepHeapSmall } from '../../src/lib/small-heap.ts';
 import { TreeBuilder } from '../../src/tree/tree-builder.ts';
+import { serviceEnvironment } from './bench-case.ts';
 import { MessageCounter, SocketCounter, type WireCounts } from './counted-peer.ts';
 
 export interface RoundOrder {
@@ -40,10 +41,11 @@ export interface RoundCost extends WireCounts {
 
 /** Runs a round in a process of its own. */
 export async function roundInChild(order: RoundOrder): Promise<RoundCost> {
-  const { stdout } = await promisify(execFile)(process.execPath, [
-    fileURLToPath(import.meta.url),
-    JSON.stringify(order),
-  ]);
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    [fileURLToPath(import.meta.url), JSON.stringify(order)],
+    { env: { ...process.env, ...serviceEnvironment } },
+  );
   return JSON.parse(stdout) as RoundCost;
 }
 
