@@ -1,7 +1,4 @@
 /** What a benchmark is: named figures, each a ratio to a limit measured in the same run where it has one. */
-/** How a service is run, by its npm script, unit and container. */
-export const serviceEnvironment = { MALLOC_ARENA_MAX: '2', TALLYSTICK_LOG_LEVEL: 'silent' } as const;
-
 export interface Figure {
   readonly case: string;
   readonly value: number;
@@ -60,3 +57,6 @@ export function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
 }
+
+/** How a service is run, by its npm script, unit and container. */
+export const serviceEnvironment = { MALLOC_ARENA_MAX: '2', TALLYSTICK_LOG_LEVEL: 'silent' } as const;
