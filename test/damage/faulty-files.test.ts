@@ -4,7 +4,7 @@
  */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { CodedError } from '../../src/lib/coded-error.ts';
 import { changeSlots, readGroupSettings, treeDirectory } from '../../src/property-index/data-root.ts';
 import { PlanFile } from '../../src/repair/plan-file.ts';
@@ -12,27 +12,17 @@ import { type RepairOptions, repairShards } from '../../src/repair/repair-shards
 import { LocalShardCopy } from '../../src/shard-copy/local-shard-copy.ts';
 import { buildTree } from '../../src/tree/build-tree.ts';
 import { TreeDirectory } from '../../src/tree/tree-directory.ts';
-import { installSynchronousFiles, setFileFault } from '../simulator/synchronous-files.ts';
+import { setFileFault } from '../simulator/synchronous-files.ts';
 import { naiveTree, readTree } from '../support/naive-tree.ts';
+import { useSynchronousDisk } from '../support/synchronous-disk.ts';
 import { ShardFixture } from '../support/shard-fixture.ts';
 import { makeVersion } from '../support/versions.ts';
 
 /** More calls than any of these make: a bound for a loop that ends by itself. */
 const callsMax = 500;
 
-let uninstall = (): void => undefined;
-let fixture: ShardFixture;
+const fixture = useSynchronousDisk();
 let revision = 1n;
-beforeAll(async () => {
-  uninstall = installSynchronousFiles();
-  fixture = await ShardFixture.create({ slots: 4 });
-});
-beforeEach(() => setFileFault(null));
-afterAll(async () => {
-  setFileFault(null);
-  await fixture[Symbol.asyncDispose]();
-  uninstall();
-});
 
 /** Runs `work` with the call of this number failing; true if it came to that call. `ended` hears how it ended. */
 async function withFault(
@@ -76,7 +66,7 @@ async function everyFault(
 }
 
 function build() {
-  const { identity, settings, clock } = fixture;
+  const { identity, settings, clock } = fixture();
   return buildTree({ identity, settings, clock });
 }
 
@@ -89,8 +79,8 @@ async function newestRoot({ identity }: ShardFixture): Promise<string> {
 async function change(): Promise<string> {
   revision += 1n;
   const versions = Array.from({ length: 20 }, (_, id) => makeVersion({ id: String(id), revision }));
-  await fixture.apply(versions);
-  return naiveTree(versions, 'g', fixture.settings.slots).root;
+  await fixture().apply(versions);
+  return naiveTree(versions, 'g', fixture().settings.slots).root;
 }
 
 describe.each(['ENOSPC', 'EIO'])('%s at any file call', (code) => {
@@ -99,10 +89,10 @@ describe.each(['ENOSPC', 'EIO'])('%s at any file call', (code) => {
     await build();
     after = await change();
     const calls = await everyFault(code, build, async (failed) => {
-      expect(failed ? [before, after] : [after]).toContain(await newestRoot(fixture));
+      expect(failed ? [before, after] : [after]).toContain(await newestRoot(fixture()));
       await build();
-      expect(await newestRoot(fixture)).toBe(after);
-      const folder = treeDirectory(fixture.identity.root, 'g', 0);
+      expect(await newestRoot(fixture())).toBe(after);
+      const folder = treeDirectory(fixture().identity.root, 'g', 0);
       expect(readdirSync(folder).filter((name) => name.endsWith('.tmp'))).toEqual([]);
       [before, after] = [after, await change()];
     });
@@ -110,7 +100,7 @@ describe.each(['ENOSPC', 'EIO'])('%s at any file call', (code) => {
   });
 
   test('of a change of settings leaves the old ones or the new ones', async () => {
-    const { root } = fixture.identity;
+    const { root } = fixture().identity;
     let slots = 4;
     const calls = await everyFault(
       code,
@@ -128,11 +118,11 @@ describe.each(['ENOSPC', 'EIO'])('%s at any file call', (code) => {
   test('of a repair or a kept plan changes nothing it does not tell, and running it again repairs', async () => {
     await build();
     await using other = await ShardFixture.create({ slots: 4 });
-    const { clock } = fixture;
-    const copies = [fixture, other].map(({ identity }) => new LocalShardCopy({ ...identity, clock }));
+    const { clock } = fixture();
+    const copies = [fixture(), other].map(({ identity }) => new LocalShardCopy({ ...identity, clock }));
     const targets = [{ group: 'g', shard: 0, copies }];
-    const options: RepairOptions = { clock, spoolDirectory: fixture.identity.root };
-    const planPath = join(fixture.identity.root, 'plan');
+    const options: RepairOptions = { clock, spoolDirectory: fixture().identity.root };
+    const planPath = join(fixture().identity.root, 'plan');
     const buildBoth = async (): Promise<void> => {
       await build();
       await buildTree({ identity: other.identity, settings: other.settings, clock });
@@ -153,7 +143,7 @@ describe.each(['ENOSPC', 'EIO'])('%s at any file call', (code) => {
       async () => {
         await repairShards(targets, options);
         await buildBoth();
-        expect(await newestRoot(other)).toBe(await newestRoot(fixture));
+        expect(await newestRoot(other)).toBe(await newestRoot(fixture()));
         await change();
         await buildBoth();
       },

@@ -7,7 +7,7 @@ import { mkdirSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { CodedError } from '../../src/lib/coded-error.ts';
 import {
   changeSlots,
@@ -20,10 +20,10 @@ import { repairShards } from '../../src/repair/repair-shards.ts';
 import { LocalShardCopy } from '../../src/shard-copy/local-shard-copy.ts';
 import { buildTree } from '../../src/tree/build-tree.ts';
 import { TreeDirectory } from '../../src/tree/tree-directory.ts';
-import { installSynchronousFiles, setFileFault } from '../simulator/synchronous-files.ts';
 import { naiveTree, readTree } from '../support/naive-tree.ts';
 import { PowerLoss, WatchedDisk } from '../support/power-loss.ts';
 import { seededRandom, testSeed } from '../support/seeded-random.ts';
+import { useSynchronousDisk } from '../support/synchronous-disk.ts';
 import { ShardFixture } from '../support/shard-fixture.ts';
 import { makeVersion } from '../support/versions.ts';
 
@@ -35,19 +35,8 @@ const turns = 4;
 
 const seed = testSeed();
 const random = seededRandom(seed);
-let uninstall = (): void => undefined;
-let fixture: ShardFixture;
+const fixture = useSynchronousDisk();
 let revision = 1n;
-beforeAll(async () => {
-  uninstall = installSynchronousFiles();
-  fixture = await ShardFixture.create({ slots: 4 });
-});
-beforeEach(() => setFileFault(null));
-afterAll(async () => {
-  setFileFault(null);
-  await fixture[Symbol.asyncDispose]();
-  uninstall();
-});
 
 /** Takes the power from `work` at each of its calls, and looks at what is left; `done` says whether `work` had ended. */
 async function everyLoss(
@@ -75,13 +64,13 @@ async function everyLoss(
 }
 
 function build() {
-  const { identity, settings, clock } = fixture;
+  const { identity, settings, clock } = fixture();
   return buildTree({ identity, settings, clock });
 }
 
 /** A damaged newest file is passed over, as every reader does. */
 async function newestRoot(): Promise<string> {
-  const directory = new TreeDirectory(treeDirectory(fixture.identity.root, 'g', 0));
+  const directory = new TreeDirectory(treeDirectory(fixture().identity.root, 'g', 0));
   await using newest = await directory.openNewest(() => undefined);
   return newest === null ? 'none' : (await readTree(newest)).root;
 }
@@ -89,15 +78,15 @@ async function newestRoot(): Promise<string> {
 async function change(): Promise<string> {
   revision += 1n;
   const versions = Array.from({ length: 20 }, (_, id) => makeVersion({ id: String(id), revision }));
-  await fixture.apply(versions);
-  return naiveTree(versions, 'g', fixture.settings.slots).root;
+  await fixture().apply(versions);
+  return naiveTree(versions, 'g', fixture().settings.slots).root;
 }
 
 test('a tree is the old one or the new one', async () => {
   let [before, after] = [await change(), ''];
   await build();
   after = await change();
-  const calls = await everyLoss(fixture.identity.root, build, async (done) => {
+  const calls = await everyLoss(fixture().identity.root, build, async (done) => {
     expect(done ? [after] : [before, after]).toContain(await newestRoot());
     await build();
     expect(await newestRoot()).toBe(after);
@@ -107,7 +96,7 @@ test('a tree is the old one or the new one', async () => {
 });
 
 test('settings are the old ones or the new ones', async () => {
-  const { root } = fixture.identity;
+  const { root } = fixture().identity;
   const calls = await everyLoss(
     root,
     () => changeSlots(root, 'g', 8),
@@ -137,12 +126,12 @@ test('a group is there with its settings or not at all', async () => {
 
 test('a plan is whole, or it is refused', async () => {
   await using other = await ShardFixture.create({ slots: 4 });
-  const { clock } = fixture;
+  const { clock } = fixture();
   await change();
   await build();
   await buildTree({ identity: other.identity, settings: other.settings, clock });
-  const copies = [fixture, other].map(({ identity }) => new LocalShardCopy({ ...identity, clock }));
-  const folder = join(fixture.identity.root, 'plans');
+  const copies = [fixture(), other].map(({ identity }) => new LocalShardCopy({ ...identity, clock }));
+  const folder = join(fixture().identity.root, 'plans');
   mkdirSync(folder);
   const planPath = join(folder, 'plan');
   const targets = [{ group: 'g', shard: 0, copies }];
