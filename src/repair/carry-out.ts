@@ -28,7 +28,7 @@ export interface CarryOutOptions {
   readonly onProgress?: ((progress: RepairProgress) => void) | undefined;
 }
 
-/** Where it says what became of each copy, however it ended. `stale` is not known here and false. */
+/** Where it says what became of each copy, however it ended; `stale` where it was found out only here. */
 export interface CarryOutTally {
   copies: readonly CopyReport[];
 }
@@ -77,6 +77,8 @@ class CarryOut {
   #receivers: ReadonlyMap<string, Receiver>;
   /** Copies that failed as holders. */
   #failed = new Map<string, CodedError>();
+  /** Copies that gave other than their tree says. */
+  #movedOn = new Set<string>();
   #entitiesDone = 0;
 
   constructor(shard: PlannedShard, copies: readonly ShardCopy[], options: CarryOutOptions) {
@@ -105,7 +107,7 @@ class CarryOut {
     return [...this.#receivers.values()].map(({ place, counts, failure, endedWell }) => ({
       place,
       ...counts,
-      stale: false,
+      stale: this.#movedOn.has(place),
       awaitsBuild: !endedWell,
       error: failure ?? this.#failed.get(place) ?? null,
     }));
@@ -119,6 +121,7 @@ class CarryOut {
       spelling: this.#shard.head.spelling,
       onlyStanding,
       failed: this.#failed,
+      movedOn: this.#movedOn,
       proofs: new SlotProofs(),
       signal,
     });

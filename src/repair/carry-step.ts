@@ -21,6 +21,8 @@ export interface FetchContext {
   readonly onlyStanding: boolean;
   /** Copies that failed in this run, which are not asked again; filled as they fail. */
   readonly failed: Map<string, CodedError>;
+  /** Copies that no longer had what their tree says; filled as they answer. */
+  readonly movedOn: Set<string>;
   readonly proofs: SlotProofs;
   readonly signal?: AbortSignal | undefined;
 }

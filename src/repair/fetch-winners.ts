@@ -76,7 +76,7 @@ async function* fetchFrom(
   asked: readonly Sought[],
   context: FetchContext,
 ): AsyncGenerator<CarryStep, Sought[]> {
-  const { copies, spelling, onlyStanding, failed, proofs, signal } = context;
+  const { copies, spelling, onlyStanding, failed, movedOn, proofs, signal } = context;
   const copy = copies.get(holder);
   const left: Sought[] = [];
   let answered = 0;
@@ -92,6 +92,7 @@ async function* fetchFrom(
       if (one === undefined) break;
       const { entry, lackers } = one;
       const order = version === null ? -1 : compareToPlanned(version, entry.winner, spelling);
+      if (order !== 0) movedOn.add(holder);
       proofs.add(holder, entry, order === 0 && one.holder === 0 ? (version?.digest ?? null) : null);
       answered++;
       if (version !== null && (onlyStanding ? order === 0 : order >= 0)) {

@@ -80,8 +80,9 @@ export async function repairOne(
     return plan.unnamed > 0
       ? { ...before, outcome: 'failed', reason: failureReason(null, [], before) }
       : before;
-  const { error, copies } = await carryOutOne(planned, target.copies, options);
-  const report = { ...before, ...sumCopies(copies), copies: markStale(copies, plan.stale), error };
+  const { error, copies: carried } = await carryOutOne(planned, target.copies, options);
+  const copies = markStale(carried, plan.stale);
+  const report = { ...before, ...sumCopies(copies), stale: anyStale(copies), copies, error };
   report.failed += plan.unnamed;
   report.heldBack += plan.unnamed;
   if (error !== null || report.failed > 0) {
@@ -100,8 +101,13 @@ export async function repairStanding(
     return emptyReport(target, 'skipped', 'planning it had failed when the plan was made');
   const { differing } = planned.counts;
   if (differing === 0) return emptyReport(target, 'skipped', 'the plan has nothing to do for it');
-  const { error, copies } = await carryOutOne(planned, target.copies, { ...options, onlyStanding: true });
-  const report = { ...emptyReport(target, 'repaired', null), ...sumCopies(copies), differing, copies, error };
+  const { error, copies: carried } = await carryOutOne(planned, target.copies, {
+    ...options,
+    onlyStanding: true,
+  });
+  const copies = markStale(carried, []);
+  const sums = { ...sumCopies(copies), stale: anyStale(copies) };
+  const report = { ...emptyReport(target, 'repaired', null), ...sums, differing, copies, error };
   if (error !== null || report.failed > 0) {
     return { ...report, outcome: 'failed', reason: failureReason(error, copies, report) };
   }
@@ -176,12 +182,17 @@ function emptyReport(
   };
 }
 
+/** `stale`: places that were so when they were compared. */
 function markStale(copies: readonly CopyReport[], stale: readonly string[]): CopyReport[] {
   return copies.map((copy) => {
-    const isStale = stale.includes(copy.place);
+    const isStale = copy.stale || stale.includes(copy.place);
     // Where something was changed the tree is built after it.
     return { ...copy, stale: isStale, awaitsBuild: copy.awaitsBuild || (isStale && copy.changed === 0) };
   });
+}
+
+function anyStale(copies: readonly CopyReport[]): boolean {
+  return copies.some(({ stale }) => stale);
 }
 
 function sumCopies(

@@ -111,17 +111,6 @@ describe('outcomes', () => {
       reason: 'A: connection refused',
     });
   });
-
-  test('a stale tree is told, and does no harm', async () => {
-    const [a, b] = [copyOf('A', many(3)), copyOf('B', [])];
-    a.load([makeVersion({ id: 'e0', revision: 11n })]);
-    b.load([makeVersion({ id: 'e1', revision: 12n })]);
-    const { report, changes } = await repairCopies([a, b]);
-    expect(report).toMatchObject({ outcome: 'repaired', stale: true, changed: 2, kept: 1 });
-    expect(b.get(makeVersion({ id: 'e0', revision: 0n }).key)?.revision).toBe(11n);
-    expect(b.get(makeVersion({ id: 'e1', revision: 0n }).key)?.revision).toBe(12n);
-    expect(changes.find(({ entity }) => entity === 'g/n/e0')?.after.revision).toBe(11n);
-  });
 });
 
 describe('the fuse', () => {
