@@ -201,6 +201,20 @@ describe('a snapshot', () => {
     expect(reader.get(entityKey({ name: 'n', id: '1' }))?.revision).toBe(2n);
   });
 
+  test('gives the same leaves whatever is written between two pages', async () => {
+    const made = (revision: bigint, count: number) =>
+      Array.from({ length: count }, (_, index) => makeVersion({ id: `${index}`, revision }));
+    await fixture.apply(made(1n, 3_000));
+    using snapshot = new Snapshot(fixture.identity);
+    const before = [...snapshot.leafRows()];
+    const pages = [];
+    for (const page of snapshot.leafRows()) {
+      if (pages.push(page) === 1) await fixture.apply(made(2n, 3_100));
+    }
+    expect(pages).toEqual(before);
+    expect(pages).toHaveLength(2);
+  });
+
   test('gives pages of all keys in byte order', async () => {
     const versions = Array.from({ length: 4_500 }, (_, index) =>
       makeVersion({ id: `${index}`, revision: 1n }),
