@@ -4,7 +4,9 @@
  */
 import { Readable } from 'node:stream';
 import { z } from 'zod';
+import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { IdleTimer } from '../lib/idle-timer.ts';
 import type { App } from './app.ts';
 import { differenceResource, differencesQuery, differencesSummary } from './difference-resources.ts';
 import type { Operations } from './operations.ts';
@@ -20,8 +22,8 @@ const summary =
   'a failure midway is the last line, `{"error":…}`. Builds and changes nothing; POST /v1/repairs with `dryRun` tells ' +
   'what a repair would do, page by page';
 
-export function addDifferences(app: App, operations: Operations): void {
-  let comparing = 0;
+export function addDifferences(app: App, operations: Operations, clock: Clock): void {
+  const comparing = new Set<IdleTimer>();
   const line = z.union([
     differenceResource,
     z.object({ summary: differencesSummary }),
@@ -34,25 +36,37 @@ export function addDifferences(app: App, operations: Operations): void {
     '/v1/differences',
     { schema: { summary, querystring: differencesQuery, response } },
     async ({ query, signal: gone }, reply) => {
-      if (comparing >= comparisonsMax)
+      if (comparing.size >= comparisonsMax)
         throw new CodedError('busy', `${comparisonsMax} comparisons are being read already`);
-      const signal = AbortSignal.any([gone, AbortSignal.timeout(comparisonMs)]);
-      const peers = query.peers === undefined ? null : [query.peers].flat();
-      const lines = operations.differences({ ...query, peers }, signal);
-      comparing += 1;
+      const late = new AbortController();
+      const timer = new IdleTimer(clock, comparisonMs, () => late.abort(tooSlow()));
+      const end = (): void => {
+        timer.stop();
+        comparing.delete(timer);
+      };
+      comparing.add(timer);
+      timer.start();
       try {
+        const signal = AbortSignal.any([gone, late.signal]);
+        const peers = query.peers === undefined ? null : [query.peers].flat();
+        const lines = operations.differences({ ...query, peers }, signal);
         // What is wrong with the question is told as every problem is.
         const first = await lines.next();
         const stream = Readable.from(textLines(first, lines), { objectMode: false });
-        stream.once('close', () => {
-          comparing -= 1;
-        });
+        stream.once('close', end);
         return await reply.type('application/x-ndjson').send(stream as never);
       } catch (error) {
-        comparing -= 1;
+        end();
         throw error;
       }
     },
+  );
+}
+
+function tooSlow(): CodedError {
+  return new CodedError(
+    'timeout',
+    `the comparison was not read to its end within ${comparisonMs / 60_000} minutes`,
   );
 }
 

@@ -1,5 +1,6 @@
 /** Every route under /v1: its path, what it takes and gives, and what it asks of the service. Here those for looks. */
 import { z } from 'zod';
+import type { Clock } from '../lib/clock.ts';
 import type { App } from './app.ts';
 import { addDifferences } from './difference-routes.ts';
 import type { EventStreams } from './event-stream.ts';
@@ -16,12 +17,18 @@ import {
 } from './resources.ts';
 import { addRuns } from './run-routes.ts';
 
-export function addRoutes(app: App, operations: Operations, streams: EventStreams): void {
+export interface RoutesOptions {
+  readonly clock: Clock;
+  readonly operations: Operations;
+  readonly streams: EventStreams;
+}
+
+export function addRoutes(app: App, { clock, operations, streams }: RoutesOptions): void {
   addLooks(app, operations);
   addOrders(app, operations);
   addRuns(app, operations, streams);
   addPropertyReads(app, operations);
-  addDifferences(app, operations);
+  addDifferences(app, operations, clock);
 }
 
 function addLooks(app: App, operations: Operations): void {

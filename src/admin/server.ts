@@ -98,7 +98,7 @@ export class AdminServer implements AsyncDisposable {
 
   async #prepare(): Promise<void> {
     const app = this.#app;
-    const { operations, store, version } = this.#options;
+    const { clock, operations, store, version } = this.#options;
     app.setValidatorCompiler(validatorCompiler);
     app.setSerializerCompiler(serializerCompiler);
     app.setErrorHandler((error, request, reply) => this.#sendError(error as FastifyError, request, reply));
@@ -128,7 +128,7 @@ export class AdminServer implements AsyncDisposable {
     });
     app.after(() => {
       addProbes(app, operations);
-      addRoutes(app, operations, this.#streams);
+      addRoutes(app, { clock, operations, streams: this.#streams });
       addPropertyData(app, store);
     });
     await app.ready();

@@ -50,7 +50,7 @@ async function runDemo(
   const directory = root ?? (await mkdtemp(join(tmpdir(), 'tallystick-demo-')));
   if (root !== undefined) await checkEmpty(root);
   try {
-    await using builder = new TreeBuilder();
+    await using builder = new TreeBuilder(context.clock);
     const replicas = new DemoReplicas(directory, context, builder);
     await (cluster === true ? tourCluster(context, replicas) : tour(context, replicas, root));
   } finally {

@@ -30,11 +30,11 @@ export async function withPlaces<Result>(
   work: (places: readonly Member[], addresses: AddressOpener) => Promise<Result>,
 ): Promise<Result> {
   await checkDistinct(names);
-  await using builder = new TreeBuilder();
+  await using builder = new TreeBuilder(clock);
   await using checkpointer = new Checkpointer((path, error) =>
     out.talk(`warning: the log of ${path} could not be moved yet: ${error.message}`),
   );
-  await using applyThread = new ApplyThread(checkpointer);
+  await using applyThread = new ApplyThread(checkpointer, clock);
   using opened = new DisposableStack();
   const onDamage = (path: string, error: CodedError): void =>
     out.talk(`warning: passed over ${path}: ${error.message}`);

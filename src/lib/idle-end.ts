@@ -3,40 +3,42 @@
  * the machine, and the next work starts another. The thread is asked to end and ends by itself.
  */
 import type { Worker } from 'node:worker_threads';
+import type { Clock } from './clock.ts';
+import { IdleTimer } from './idle-timer.ts';
 
 /** Long enough that work which comes in turns is done by one thread. */
 const idleMs = 5_000;
 
 export class IdleEnd {
   readonly #end: (worker: Worker) => void;
-  readonly #idleMs: number;
-  #timer: NodeJS.Timeout | null = null;
+  readonly #timer: IdleTimer;
+  #letGo: () => Worker | null = () => null;
   #ending: Promise<unknown> = Promise.resolve();
 
   /** `end` asks a thread to end; by then it must have been let go of. */
-  constructor(end: (worker: Worker) => void, afterMs = idleMs) {
+  constructor(clock: Clock, end: (worker: Worker) => void) {
     this.#end = end;
-    this.#idleMs = afterMs;
+    this.#timer = new IdleTimer(clock, idleMs, () => this.#endNow());
   }
 
   /** The thread has work again. */
   busy(): void {
-    if (this.#timer !== null) clearTimeout(this.#timer);
-    this.#timer = null;
+    this.#timer.stop();
   }
 
   /** The thread has nothing to do; `letGo` gives it, or null where it is gone already. */
   idle(letGo: () => Worker | null): void {
-    this.busy();
-    this.#timer = setTimeout(() => {
-      const worker = letGo();
-      if (worker === null) return;
-      const { promise, resolve } = Promise.withResolvers<void>();
-      worker.once('exit', () => resolve());
-      this.#ending = Promise.all([this.#ending, promise]);
-      this.#end(worker);
-    }, this.#idleMs);
-    this.#timer.unref();
+    this.#letGo = letGo;
+    this.#timer.start();
+  }
+
+  #endNow(): void {
+    const worker = this.#letGo();
+    if (worker === null) return;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    worker.once('exit', () => resolve());
+    this.#ending = Promise.all([this.#ending, promise]);
+    this.#end(worker);
   }
 
   /** Waits for threads that were asked to end. */

@@ -5,6 +5,7 @@
 import { assert } from '../lib/assert.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
+import { IdleTimer } from '../lib/idle-timer.ts';
 import type { ApplyOptions, ApplyResult, ApplySession, StoredVersion } from '../shard-copy/shard-copy.ts';
 import type { ApplyRequest, ApplyResponse } from './generated/tallystick/v1/shard_pb.ts';
 import type { PeerConnection } from './peer-connection.ts';
@@ -13,7 +14,7 @@ import { SendQueue } from './send-queue.ts';
 import { applyBatchesInFlightMax, keepAliveShare, reasonLengthMax } from './wire-limits.ts';
 import { toWireSettings } from './wire-tree.ts';
 import { toWireVersion, versionTooLarge, wireVersionBytes } from './wire-version.ts';
-import { IdleTimer, timeoutError, withinTime } from './within-time.ts';
+import { timeoutError, withinTime } from './within-time.ts';
 
 type BatchUp = Pick<ApplyRequest, '$typeName' | 'versions' | 'batch'> & Partial<Pick<ApplyRequest, 'start'>>;
 

@@ -5,9 +5,10 @@
 import { createContextKey, type HandlerContext } from '@connectrpc/connect';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError, type ErrorCode } from '../lib/coded-error.ts';
+import { IdleTimer } from '../lib/idle-timer.ts';
 import { checkGroupName, shardsMax } from '../property/group-settings.ts';
 import { traceparentHeader } from './traced-calls.ts';
-import { IdleTimer, timeoutError, withinTime } from './within-time.ts';
+import { timeoutError, withinTime } from './within-time.ts';
 import { toWireError } from './wire-error.ts';
 import { runIdHeader, runIdPattern, type WireDeadlines, type WireLimits } from './wire-limits.ts';
 import { badMessage } from './wire-tree.ts';

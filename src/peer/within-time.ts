@@ -35,35 +35,3 @@ export async function withinTime<T>(
 export function timeoutError(step: string, timeoutMs: number): CodedError {
   return new CodedError('timeout', `${step} took longer than ${timeoutMs} ms`, { step, timeoutMs });
 }
-
-/** Calls back once when it was started and not stopped or started again for `timeoutMs`. */
-export class IdleTimer {
-  readonly #clock: Clock;
-  readonly #timeoutMs: number;
-  readonly #onIdle: () => void;
-  #running: AbortController | null = null;
-
-  constructor(clock: Clock, timeoutMs: number, onIdle: () => void) {
-    this.#clock = clock;
-    this.#timeoutMs = timeoutMs;
-    this.#onIdle = onIdle;
-  }
-
-  start(): void {
-    this.stop();
-    const running = new AbortController();
-    this.#running = running;
-    this.#clock.sleep(this.#timeoutMs, running.signal).then(
-      () => {
-        if (this.#running === running) this.#onIdle();
-      },
-      // Stopped in time.
-      () => undefined,
-    );
-  }
-
-  stop(): void {
-    this.#running?.abort();
-    this.#running = null;
-  }
-}

@@ -1,6 +1,7 @@
 /** Ties runs to their work, to the schedule they report to, and to the events they make. */
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { IdleTimer } from '../lib/idle-timer.ts';
 import type { Tracer } from '../lib/trace.ts';
 import type { StartCall } from '../peer/traced-calls.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -84,15 +85,16 @@ async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<
     return;
   }
   const timeout = new AbortController();
-  const timer = setTimeout(() => {
+  const timer = new IdleTimer(clock, settings().round.timeout, () =>
     timeout.abort(
       new CodedError('timeout', 'the run took longer than round.timeout; the next one continues it'),
-    );
-  }, settings().round.timeout);
+    ),
+  );
+  timer.start();
   try {
     const either = AbortSignal.any([signal, timeout.signal]);
     await repairMembers(run, opened.members, { clock, plans: parts.plans, signal: either });
   } finally {
-    clearTimeout(timer);
+    timer.stop();
   }
 }

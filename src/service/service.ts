@@ -72,8 +72,8 @@ export class Service implements AsyncDisposable {
     const checkpointer = new Checkpointer((path, error) =>
       events.problem('checkpoint', error, `a checkpoint of ${path} failed`),
     );
-    this.#builder = new TreeBuilder();
-    const applyThread = new ApplyThread(checkpointer);
+    this.#builder = new TreeBuilder(clock);
+    const applyThread = new ApplyThread(checkpointer, clock);
     this.#checkpointer = this.#parts.use(checkpointer);
     this.#parts.use(applyThread);
     this.#doors = new Doors({ settings, clock, events });

@@ -1,11 +1,12 @@
 /**
  * Writes into local shards from a worker thread, so that the process stays free to serve and to coordinate. One
  * thread for all streams of writes; it is started with the first, ends when there was none for a while, and keeps no
- * process alive. Write-ahead logs are moved by the checkpointer, in a thread of its own: a move would hold up the batches behind it.
+ * process alive once this is disposed. Write-ahead logs are moved by the checkpointer, in a thread of its own: a move would hold up the batches behind it.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { assert } from '../lib/assert.ts';
+import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { IdleEnd } from '../lib/idle-end.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
@@ -46,12 +47,11 @@ export class ApplyThread implements AsyncDisposable {
   #lastSession = 0;
   #closing = false;
 
-  /** The checkpointer stays the caller's, and is disposed after this. The thread ends `idleMs` after its last stream. */
-  constructor(checkpointer: Checkpointer, { idleMs }: { readonly idleMs?: number } = {}) {
+  /** The checkpointer stays the caller's, and is disposed after this. */
+  constructor(checkpointer: Checkpointer, clock: Clock) {
     this.#checkpointer = checkpointer;
-    this.#idleEnd = new IdleEnd(
-      (worker) => worker.postMessage({ kind: 'close' } satisfies ApplyRequest),
-      idleMs,
+    this.#idleEnd = new IdleEnd(clock, (worker) =>
+      worker.postMessage({ kind: 'close' } satisfies ApplyRequest),
     );
   }
 

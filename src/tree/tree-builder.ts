@@ -1,10 +1,11 @@
 /**
  * Builds trees in a worker thread, so that scanning and hashing a shard never holds up the event loop.
  * One thread, one build at a time; it is started with a build, ends when there was none for a while, and keeps no
- * process alive.
+ * process alive once the builder is disposed.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { IdleEnd } from '../lib/idle-end.ts';
 import type { BuildOptions, BuildResult } from './build-tree.ts';
@@ -28,11 +29,9 @@ export class TreeBuilder implements AsyncDisposable {
   #nextId = 0;
   #closing = false;
 
-  /** The thread ends `idleMs` after its last build. */
-  constructor({ idleMs }: { readonly idleMs?: number } = {}) {
-    this.#idleEnd = new IdleEnd(
-      (worker) => worker.postMessage({ kind: 'close' } satisfies BuildRequest),
-      idleMs,
+  constructor(clock: Clock) {
+    this.#idleEnd = new IdleEnd(clock, (worker) =>
+      worker.postMessage({ kind: 'close' } satisfies BuildRequest),
     );
   }
 

@@ -47,7 +47,7 @@ async function applyWatched(
 ): Promise<{ ms: number; delayMs: number }> {
   const failures: unknown[] = [];
   await using checkpointer = new Checkpointer((_path, error) => failures.push(error));
-  await using applyThread = new ApplyThread(checkpointer);
+  await using applyThread = new ApplyThread(checkpointer, systemClock);
   const copy = new LocalShardCopy({ root, group: 'bench', shard: 0, clock: systemClock, applyThread });
   await using session = await copy.openApply({ settings: benchSettings, confirmed: null });
   const delay = monitorEventLoopDelay({ resolution: 1 });

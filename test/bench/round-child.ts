@@ -54,11 +54,11 @@ async function coordinate({ root, place, onlyAsk = false }: RoundOrder): Promise
   // Sizes are told where there are few messages: knowing them costs an encoding each.
   const messages = new MessageCounter(onlyAsk);
   const clock = systemClock;
-  await using builder = new TreeBuilder();
+  await using builder = new TreeBuilder(clock);
   await using checkpointer = new Checkpointer((_path, error) => {
     throw error;
   });
-  await using applyThread = new ApplyThread(checkpointer);
+  await using applyThread = new ApplyThread(checkpointer, clock);
   const client = new PeerClient({ place, clock });
   messages.watch(client);
   using peer = new PeerMember(client);

@@ -14,7 +14,7 @@ for (const threaded of [false, true]) {
     const checkpointer = new Checkpointer((_path, error) => {
       throw error;
     });
-    const applyThread = threaded ? new ApplyThread(checkpointer) : undefined;
+    const applyThread = threaded ? new ApplyThread(checkpointer, systemClock) : undefined;
     return {
       copy: new LocalShardCopy({ ...shard.identity, clock: systemClock, applyThread }),
       load: async (versions) => {

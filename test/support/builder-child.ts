@@ -1,4 +1,5 @@
 /** Closes a tree builder while builds wait, and says so; a process of its own, with nothing else that keeps it alive. */
+import { systemClock } from '../../src/lib/clock.ts';
 import type { GroupSettings } from '../../src/property/group-settings.ts';
 import type { ShardIdentity } from '../../src/property-index/schema.ts';
 import { TreeBuilder } from '../../src/tree/tree-builder.ts';
@@ -9,7 +10,7 @@ export interface BuilderChildInput {
 }
 
 const { identity, settings } = JSON.parse(process.argv[2] ?? '') as BuilderChildInput;
-const builder = new TreeBuilder();
+const builder = new TreeBuilder(systemClock);
 const builds = Array.from({ length: 5 }, () => builder.build({ identity, settings, force: true }));
 const outcomes = Promise.allSettled(builds);
 await builds[0];

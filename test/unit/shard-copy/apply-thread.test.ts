@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { systemClock } from '../../../src/lib/clock.ts';
 import { Checkpointer } from '../../../src/property-index/checkpointer.ts';
 import { databasePath } from '../../../src/property-index/data-root.ts';
 import { openDatabase } from '../../../src/property-index/database.ts';
 import { ApplyThread } from '../../../src/shard-copy/apply-thread.ts';
 import type { ApplySession } from '../../../src/shard-copy/shard-copy.ts';
 import { ShardFixture } from '../../support/shard-fixture.ts';
+import { StandingClock } from '../../support/standing-clock.ts';
 import { makeVersion } from '../../support/versions.ts';
 
 let shard: ShardFixture;
@@ -15,7 +17,7 @@ beforeEach(async () => {
   checkpointer = new Checkpointer((_path, error) => {
     throw error;
   });
-  thread = new ApplyThread(checkpointer);
+  thread = new ApplyThread(checkpointer, systemClock);
 });
 afterEach(async () => {
   await thread[Symbol.asyncDispose]();
@@ -96,14 +98,18 @@ test('closing waits for the batches that were given, and takes none after', asyn
 });
 
 test('the thread stays while a stream is open, ends after the last, and another is started with the next', async () => {
-  await using short = new ApplyThread(checkpointer, { idleMs: 1 });
+  const clock = new StandingClock();
+  await using short = new ApplyThread(checkpointer, clock);
   const openShort = () => short.open(shard.identity, { settings: shard.settings, confirmed: null });
   const first = await openShort();
   await (await openShort())[Symbol.asyncDispose]();
+  await clock.move(9_000);
   expect(await first.apply([version('a')])).toEqual([{ result: 'applied' }]);
-  expect(short.hasThread).toBe(true);
   await first[Symbol.asyncDispose]();
-  await expect.poll(() => short.hasThread).toBe(false);
+  await clock.move(4_000);
+  expect(short.hasThread).toBe(true);
+  await clock.move(1_000);
+  expect(short.hasThread).toBe(false);
   await using again = await openShort();
   expect(await again.apply([version('b')])).toEqual([{ result: 'applied' }]);
 });
