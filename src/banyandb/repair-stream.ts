@@ -111,6 +111,6 @@ export class RepairStream implements Disposable {
 /** A page of leaves grows with what a node holds, so its ceiling is the operator's to raise. */
 function withHelp(error: CodedError): CodedError {
   if (error.code !== 'too-large') return error;
-  const message = `${error.message}; --page-max accepts larger pages of leaves`;
+  const message = `${error.message}; --page-max, in settings pageMax, accepts larger pages of leaves`;
   return new CodedError(error.code, message, error.details, { cause: error });
 }

@@ -7,8 +7,8 @@ import { BanyandbNode } from '../banyandb/banyandb-node.ts';
 import { type ClusterGroup, readClusterGroups } from '../banyandb/cluster-registry.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { NodesFile } from '../peer/nodes-file.ts';
-import { TlsFiles } from '../peer/tls.ts';
+import { NodesFile, type PeerNode } from '../peer/nodes-file.ts';
+import { TlsFiles, type TlsPaths } from '../peer/tls.ts';
 import { BanyandbMember } from '../round/banyandb-member.ts';
 import type { Settings } from '../settings/settings.ts';
 import type { OpenedMembers } from './members.ts';
@@ -43,21 +43,43 @@ export class Clusters {
 
   /** The cluster's nodes as its nodes file lists them now. Throws `not-found`, `bad-settings`. */
   open(group: string): OpenedMembers {
-    const { nodes, liaison, groups } = this.#find(group);
-    const clock = this.#clock;
+    const cluster = this.#find(group);
+    const { pushRate, deleteExpiry } = cluster;
     const opened = new DisposableStack();
-    const known = groups.map((one): ClusterGroup => ({ ...one, holders: null }));
-    const listed = new NodesFile(nodes).read();
-    const askLiaison = (signal?: AbortSignal): Promise<ClusterGroup[]> =>
-      liaison === null ? Promise.resolve(known) : readClusterGroups({ place: liaison, clock }, signal);
     // All nodes ask for the same: the registry is asked once.
-    let asked: Promise<ClusterGroup[]> | null = null;
-    const members = listed.map(({ grpcAddress, tlsEnabled, caCertPath }) => {
-      const tls = tlsEnabled ? new TlsFiles(caCertPath === null ? {} : { caPath: caCertPath }) : undefined;
-      const node = new BanyandbNode({ place: grpcAddress, clock, tls });
-      return opened.use(new BanyandbMember(node, { groups: (signal) => (asked ??= askLiaison(signal)) }));
-    });
+    let asked: Promise<readonly ClusterGroup[]> | null = null;
+    const members = new NodesFile(cluster.nodes).read().map((listed) =>
+      opened.use(
+        new BanyandbMember(this.#node(listed, cluster), {
+          groups: (signal) => (asked ??= this.#groups(cluster, signal)),
+          pushesPerSecond: pushRate ?? undefined,
+          deleteExpiryMs: deleteExpiry ?? undefined,
+        }),
+      ),
+    );
     return { members, [Symbol.dispose]: () => opened.dispose() };
+  }
+
+  #node({ grpcAddress, tlsEnabled, caCertPath }: PeerNode, cluster: ClusterSettings): BanyandbNode {
+    const { pageMax, repairPlain, repairTlsCa } = cluster;
+    const authority = caCertPath === null ? {} : { caPath: caCertPath };
+    const ofItsOwn = repairTlsCa === null ? undefined : new TlsFiles({ caPath: repairTlsCa });
+    return new BanyandbNode({
+      place: grpcAddress,
+      clock: this.#clock,
+      tls: tlsEnabled ? new TlsFiles({ ...shownCertificate(cluster), ...authority }) : undefined,
+      repairTls: repairPlain ? null : ofItsOwn,
+      limits: pageMax === null ? {} : { acceptBytesMax: pageMax },
+    });
+  }
+
+  async #groups(cluster: ClusterSettings, signal?: AbortSignal): Promise<readonly ClusterGroup[]> {
+    const { liaison: place, groups, tlsCa, tlsCert } = cluster;
+    if (place === null) return groups.map((one) => ({ ...one, holders: null }));
+    const encrypted = tlsCa !== null || tlsCert !== null;
+    const authority = tlsCa === null ? {} : { caPath: tlsCa };
+    const tls = encrypted ? new TlsFiles({ ...shownCertificate(cluster), ...authority }) : undefined;
+    return await readClusterGroups({ place, clock: this.#clock, tls }, signal);
   }
 
   #find(group: string): ClusterSettings {
@@ -68,4 +90,9 @@ export class Clusters {
       value: group,
     });
   }
+}
+
+/** What is shown to a liaison or a node that speaks TLS. */
+function shownCertificate({ tlsCert, tlsKey }: ClusterSettings): TlsPaths {
+  return tlsCert === null || tlsKey === null ? {} : { certPath: tlsCert, keyPath: tlsKey };
 }

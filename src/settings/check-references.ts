@@ -31,8 +31,10 @@ function namedFiles({ nodes, tls, admin, property, banyandb }: Settings): [strin
   }
   for (const [position, { tokenFile }] of admin.tokens.entries())
     files.push([`admin.tokens.${position}.tokenFile`, tokenFile]);
-  for (const [position, cluster] of banyandb.entries())
-    files.push([`banyandb.${position}.nodes`, cluster.nodes]);
+  for (const [position, cluster] of banyandb.entries()) {
+    for (const name of ['nodes', 'tlsCa', 'tlsCert', 'tlsKey', 'repairTlsCa'] as const)
+      files.push([`banyandb.${position}.${name}`, cluster[name]]);
+  }
   return files.flatMap(([field, path]): [string, string][] => (path === null ? [] : [[field, path]]));
 }
 

@@ -79,10 +79,23 @@ export const settingsSchema = z
       .meta(
         note(
           'BanyanDB clusters to look after: a name, a nodes file, a liaison (HOST:PORT) or the groups with their shards, ' +
-            'and a mode (audit says what differs, repair mends it where round.mode is repair too).',
+            'and a mode (audit says what differs, repair mends it where round.mode is repair too). What else there is ' +
+            'means what the flag of the verbs does: pushRate (200 a second), deleteExpiry (7 days), pageMax (64 MiB); ' +
+            'tlsCa, tlsCert and tlsKey towards a liaison that speaks TLS, of which nodes that do are shown the latter ' +
+            'two; repairTlsCa or repairPlain where nodes repair by another TLS, or none.',
           {
             example: [
-              { name: 'main', nodes: './banyandb-nodes.yaml', mode: 'audit', liaison: '127.0.0.1:17912' },
+              {
+                name: 'main',
+                nodes: './banyandb-nodes.yaml',
+                mode: 'audit',
+                liaison: '127.0.0.1:17912',
+                pushRate: 200,
+                deleteExpiry: 7,
+                pageMax: 64,
+                tlsCa: './tls/banyandb-ca.pem',
+                repairPlain: true,
+              },
             ],
           },
         ),

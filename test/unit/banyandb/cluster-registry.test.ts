@@ -1,67 +1,28 @@
 /** What a liaison says, and which shards of it each node is asked for. */
-import { createServer } from 'node:http2';
-import type { AddressInfo } from 'node:net';
-import { connectNodeAdapter } from '@connectrpc/connect-node';
 import { expect, test } from 'vitest';
 import { readClusterGroups } from '../../../src/banyandb/cluster-registry.ts';
 import { foreseeOwnRepair } from '../../../src/banyandb/own-repair.ts';
 import { Catalog } from '../../../src/banyandb/generated/banyandb/common/v1/common_pb.ts';
-import {
-  ClusterStateService,
-  GroupRegistryService,
-  Role,
-} from '../../../src/banyandb/generated/banyandb/database/v1/database_pb.ts';
 import { systemClock } from '../../../src/lib/clock.ts';
 import type { Version } from '../../../src/property/version.ts';
-
-const group = (name: string, catalog: Catalog, shardNum: number, replicas: number) => ({
-  metadata: { name },
-  catalog,
-  resourceOpts: { shardNum, replicas },
-});
+import { serveLiaison } from '../../support/model-liaison.ts';
 
 test('groups of properties are placed as the liaison deals all shards of all groups to its data nodes', async () => {
-  const server = createServer(
-    connectNodeAdapter({
-      routes: (router) => {
-        router.service(GroupRegistryService, {
-          list: () => ({
-            group: [
-              group('ui', Catalog.PROPERTY, 2, 1),
-              group('metrics', Catalog.MEASURE, 2, 0),
-              group('all', Catalog.PROPERTY, 1, 5),
-              group('_internal', Catalog.PROPERTY, 1, 0),
-              { metadata: { name: 'odd' }, catalog: Catalog.UNSPECIFIED },
-            ],
-          }),
-        });
-        router.service(ClusterStateService, {
-          getClusterState: () => ({
-            routeTables: {
-              tire1: { registered: [{ metadata: { name: 'l' }, roles: [Role.LIAISON] }] },
-              tire2: {
-                registered: ['c', 'a', 'b'].map((name) => ({
-                  metadata: { name },
-                  roles: [Role.META, Role.DATA],
-                })),
-              },
-            },
-          }),
-        });
-      },
-    }),
-  );
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  try {
-    const place = `127.0.0.1:${(server.address() as AddressInfo).port}`;
-    // In order: _internal/0, all/0, metrics/0, metrics/1, ui/0, ui/1, dealt to a, b, c.
-    expect(await readClusterGroups({ place, clock: systemClock })).toEqual([
-      { group: 'all', shards: 1, holders: [new Set(['a', 'b', 'c'])] },
-      { group: 'ui', shards: 2, holders: [new Set(['b', 'c']), new Set(['c', 'a'])] },
-    ]);
-  } finally {
-    server.close();
-  }
+  await using liaison = await serveLiaison({
+    groups: [
+      { name: 'ui', shards: 2, replicas: 1 },
+      { name: 'metrics', shards: 2, replicas: 0, catalog: Catalog.MEASURE },
+      { name: 'all', shards: 1, replicas: 5 },
+      { name: '_internal', shards: 1, replicas: 0 },
+      { name: 'odd', shards: 0, replicas: 0, catalog: Catalog.UNSPECIFIED },
+    ],
+    nodes: ['c', 'a', 'b'],
+  });
+  // In order: _internal/0, all/0, metrics/0, metrics/1, ui/0, ui/1, dealt to a, b, c.
+  expect(await readClusterGroups({ place: liaison.place, clock: systemClock })).toEqual([
+    { group: 'all', shards: 1, holders: [new Set(['a', 'b', 'c'])] },
+    { group: 'ui', shards: 2, holders: [new Set(['b', 'c']), new Set(['c', 'a'])] },
+  ]);
 });
 
 const version = (revision: bigint, deleteTime: bigint, digest = 1): Version => ({

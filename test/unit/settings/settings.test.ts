@@ -153,6 +153,32 @@ describe('problems', () => {
     expect(JSON.stringify(problems)).not.toContain('short"');
   });
 
+  test('are told of a cluster, also of what excludes or needs each other, and of files that are not there', async () => {
+    const cluster = (more: string): string[] => [
+      `banyandb: [{ name: main, nodes: n.yaml, liaison: "127.0.0.1:1", ${more} }]`,
+    ];
+    const fields = async (more: string): Promise<string[]> =>
+      (await problemsOf(cluster(more).join('\n'))).map(({ field }) => field);
+    expect(await fields('pushRate: -1, pageMax: 0, deleteExpiry: 0.5')).toEqual([
+      'banyandb.0.pushRate',
+      'banyandb.0.deleteExpiry',
+      'banyandb.0.pageMax',
+    ]);
+    expect(await fields('tlsCert: a.pem')).toEqual(['banyandb.0']);
+    expect(await fields('repairTlsCa: a.pem, repairPlain: true')).toEqual(['banyandb.0.repairPlain']);
+    const folder = temporaryFolder();
+    const nodes = writeRecords(folder, 'n.yaml', ['nodes: []']);
+    const more = `tlsCa: a.pem, repairTlsCa: ${folder}/b.pem, pushRate: 0, deleteExpiry: 30, pageMax: 128`;
+    const file = writeRecords(folder, 's.yaml', [cluster(more).join('').replace('n.yaml', nodes)]);
+    const { last } = await runCli(['config', 'check', file, '--json']);
+    expect(last.error.problems).toMatchObject([
+      { field: 'banyandb.0.tlsCa', value: 'a.pem' },
+      { field: 'banyandb.0.repairTlsCa', value: `${folder}/b.pem` },
+    ]);
+    const { banyandb } = await readSettings({ file, environment: {}, flags: {} });
+    expect(banyandb[0]).toMatchObject({ pushRate: 0, deleteExpiry: 30 * 86_400_000, pageMax: 128 * 2 ** 20 });
+  });
+
   test('config check lists them and ends with 2', async () => {
     const file = writeRecords(temporaryFolder(), 'bad.yaml', ['nodes: ./absent.yaml', 'shards: some']);
     const { code, last } = await runCli(['config', 'check', file, '--json']);
