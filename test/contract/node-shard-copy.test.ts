@@ -4,16 +4,13 @@
  */
 import { readdirSync, readlinkSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { BanyandbNode } from '../../src/banyandb/banyandb-node.ts';
-import { NodeShardCopy } from '../../src/banyandb/node-shard-copy.ts';
 import { sourceDigest } from '../../src/property/digest.ts';
 import { entityKey } from '../../src/property/entity.ts';
 import { entityHash, slotOf } from '../../src/property/placement.ts';
 import { parseSource } from '../../src/property/source-json.ts';
 import type { StoredVersion } from '../../src/shard-copy/shard-copy.ts';
-import { type ServedNode, serveNode } from '../support/model-cluster.ts';
-import { ModelNode } from '../support/model-node.ts';
 import { makeVersion, spellVersion } from '../support/versions.ts';
+import { NodeCopyFixture } from './node-copy-fixture.ts';
 import {
   allLeaves,
   applyAll,
@@ -35,36 +32,19 @@ function isSpool(descriptor: string): boolean {
 }
 
 describe('a BanyanDB node as a shard copy', () => {
-  let node: ModelNode;
-  let served: ServedNode;
-  let client: BanyandbNode;
-  let copy: NodeShardCopy;
-  const options = { pushesPerSecond: 0, deleteExpiryMs: null };
+  let model: NodeCopyFixture;
   beforeEach(async () => {
-    node = new ModelNode({ everBuilt: false });
-    served = await serveNode(node);
-    client = served.client();
-    copy = new NodeShardCopy(client, { group: 'g', shard: 0, shards: 1 }, options);
+    model = await NodeCopyFixture.open({ everBuilt: false });
   });
-  afterEach(async () => {
-    copy[Symbol.dispose]();
-    client[Symbol.dispose]();
-    await served.stop();
-  });
-
-  const shard = () => node.shard('g', 0);
-  const load = (versions: readonly StoredVersion[]): void => {
-    for (const version of versions) shard().load(version);
-    node.build();
-  };
+  afterEach(async () => await model[Symbol.asyncDispose]());
 
   test('without a tree there is no view', async () => {
-    await expect(copy.openView()).rejects.toMatchObject({ code: 'no-tree' });
+    await expect(model.copy.openView()).rejects.toMatchObject({ code: 'no-tree' });
   });
 
   test('an empty shard has a root of zero length, no slot and no leaf', async () => {
-    node.everBuilt = true;
-    await using view = await copy.openView();
+    model.node.everBuilt = true;
+    await using view = await model.copy.openView();
     expect(view.description).toMatchObject({ group: 'g', shard: 0, shards: 1, leaves: 0, slotScheme: null });
     expect(view.description.root).toHaveLength(0);
     expect(await slotsOf(view)).toEqual([]);
@@ -72,9 +52,9 @@ describe('a BanyanDB node as a shard copy', () => {
   });
 
   test('many: slots and leaves are those of its tree, pages of whatever size', async () => {
-    load(many(700));
-    await using view = await copy.openView();
-    const tree = shard().tree!;
+    model.load(many(700));
+    await using view = await model.copy.openView();
+    const tree = model.shard.tree!;
     expect(view.description.root.toString('hex')).toBe(tree.root);
     expect(view.description).toMatchObject({
       leaves: 700,
@@ -98,89 +78,93 @@ describe('a BanyanDB node as a shard copy', () => {
   });
 
   test('a tree that was read is not read again while it stands', async () => {
-    load(many(50));
+    model.load(many(50));
     for (let reading = 0; reading < 3; reading++) {
-      await using view = await copy.openView();
+      await using view = await model.copy.openView();
       expect(view.description.leaves).toBe(50);
     }
-    expect(served.requests.get('treeSlots')).toBe(1);
-    load(many(51, 11n));
-    await using view = await copy.openView();
+    expect(model.served.requests.get('treeSlots')).toBe(1);
+    model.load(many(51, 11n));
+    await using view = await model.copy.openView();
     expect(view.description.leaves).toBe(51);
   });
 
   test('a view keeps its tree when the copy has read another, and when the copy is disposed', async () => {
-    load(many(50));
-    await using first = await copy.openView();
-    load(many(51, 11n));
-    await using second = await copy.openView();
-    copy[Symbol.dispose]();
+    model.load(many(50));
+    await using first = await model.copy.openView();
+    model.load(many(51, 11n));
+    await using second = await model.copy.openView();
+    model.copy[Symbol.dispose]();
     expect(await allLeaves(first)).toHaveLength(50);
     expect(await allLeaves(second)).toHaveLength(51);
   });
 
   test('no descriptor is left of views that were closed', async () => {
-    load(many(50));
+    model.load(many(50));
     const open = (): number => readdirSync('/proc/self/fd').filter((fd) => isSpool(fd)).length;
     const before = open();
     for (let at = 0; at < 5; at++) {
-      load(many(50 + at, 11n + BigInt(at)));
-      await using _ = await copy.openView();
+      model.load(many(50 + at, 11n + BigInt(at)));
+      await using _ = await model.copy.openView();
     }
     expect(open()).toBe(before + 1);
-    copy[Symbol.dispose]();
+    model.copy[Symbol.dispose]();
     expect(open()).toBe(before);
   });
 
   test('it gives leaves in no other spelling', async () => {
-    await expect(copy.openView({ spelling: 'compact' })).rejects.toMatchObject({ code: 'spelling-differs' });
+    await expect(model.copy.openView({ spelling: 'compact' })).rejects.toMatchObject({
+      code: 'spelling-differs',
+    });
   });
 
   test('fetch answers in the order asked, absent ones and tombstones included, as the index is now', async () => {
     const dead = makeVersion({ id: 'dead', revision: 5n, deleteTime: 9n });
     const [a, b] = many(2);
-    load([a!, dead]);
-    await using _ = await copy.openView();
-    shard().write(parseSource(b!.source));
+    model.load([a!, dead]);
+    await using _ = await model.copy.openView();
+    model.shard.write(parseSource(b!.source));
     const absent = entityKey({ name: 'n', id: 'absent' });
     const last = entityKey({ name: 'n', id: 'nor this' });
-    expect(await fetchAll(copy, [b!.key, absent, dead.key, a!.key, last])).toEqual([
+    expect(await fetchAll(model.copy, [b!.key, absent, dead.key, a!.key, last])).toEqual([
       { key: b!.key, version: b },
       { key: absent, version: null },
       { key: dead.key, version: dead },
       { key: a!.key, version: a },
       { key: last, version: null },
     ]);
-    expect(await fetchAll(copy, [])).toEqual([]);
+    expect(await fetchAll(model.copy, [])).toEqual([]);
   });
 
   test('fetch of thousands, most of them absent, from a node whose tree was never read', async () => {
-    load(many(300));
+    model.load(many(300));
     const keys = Array.from({ length: 2_500 }, (_, at) => entityKey({ name: 'n', id: `e${at}` }));
-    const found = await fetchAll(copy, keys);
+    const found = await fetchAll(model.copy, keys);
     expect(found.filter(({ version }) => version !== null)).toHaveLength(300);
     expect(found.map(({ key }) => key)).toEqual(keys);
   });
 
   test('apply follows the total order, is idempotent, and an older version never replaces', async () => {
-    node.everBuilt = true;
+    model.node.everBuilt = true;
     const at = (revision: bigint, deleteTime: bigint) => makeVersion({ id: 'x', revision, deleteTime });
     const ascending = [at(1n, 0n), at(2n, 0n), at(2n, 7n), at(2n, 8n), at(3n, 0n), at(4n, 5n)];
     for (const version of ascending) {
-      expect(results(await applyAll(copy, [version, version]))).toEqual(['applied', 'kept']);
-      expect(await fetchAll(copy, [version.key])).toEqual([{ key: version.key, version }]);
+      expect(results(await applyAll(model.copy, [version, version]))).toEqual(['applied', 'kept']);
+      expect(await fetchAll(model.copy, [version.key])).toEqual([{ key: version.key, version }]);
     }
-    expect(results(await applyAll(copy, [...ascending].reverse()))).toEqual(ascending.map(() => 'kept'));
+    expect(results(await applyAll(model.copy, [...ascending].reverse()))).toEqual(
+      ascending.map(() => 'kept'),
+    );
     const top = ascending.at(-1)!;
-    expect(await fetchAll(copy, [top.key])).toEqual([{ key: top.key, version: top }]);
+    expect(await fetchAll(model.copy, [top.key])).toEqual([{ key: top.key, version: top }]);
   });
 
   test('the same content in another spelling is kept', async () => {
-    load(many(3));
+    model.load(many(3));
     expect(
       results(
         await applyAll(
-          copy,
+          model.copy,
           many(3).map((version) => spellVersion(version, 'spaced')),
         ),
       ),
@@ -188,7 +172,7 @@ describe('a BanyanDB node as a shard copy', () => {
   });
 
   test('what the node cannot take is held back and named; the rest is applied', async () => {
-    load([makeVersion({ id: 'tied', revision: 10n, value: 'a' }), ...many(1)]);
+    model.load([makeVersion({ id: 'tied', revision: 10n, value: 'a' }), ...many(1)]);
     const source = (tag: string, id: string): StoredVersion => {
       const text = `{"metadata":{"group":"g","name":"n","modRevision":"10"},"id":"${id}","tags":[${tag}]}`;
       return {
@@ -205,7 +189,7 @@ describe('a BanyanDB node as a shard copy', () => {
         ({ digest }) =>
           Buffer.compare(digest, makeVersion({ id: 'tied', revision: 10n, value: 'a' }).digest) > 0,
       )!;
-    const answers = await applyAll(copy, [
+    const answers = await applyAll(model.copy, [
       source('{"key":"k","value":{"intArray":{}}}', 'ints'),
       source('{"key":"k"}', 'no-value'),
       source('{"key":"k","value":{}}', 'empty-value'),
@@ -219,11 +203,11 @@ describe('a BanyanDB node as a shard copy', () => {
     expect(reasons[1]).toMatch(/no value/);
     expect(reasons[2]).toMatch(/no value/);
     expect(reasons[3]).toMatch(/same revision and delete time/);
-    expect(served.requests.get('propertySync')).toBe(1);
+    expect(model.served.requests.get('propertySync')).toBe(1);
   });
 
   test('what is older than deletes are kept is not brought to a node that lacks it, unless that is allowed', async () => {
-    node.everBuilt = true;
+    model.node.everBuilt = true;
     const now = BigInt(Date.now()) * 1_000_000n;
     const day = 86_400_000_000_000n;
     const versions = [
@@ -231,45 +215,47 @@ describe('a BanyanDB node as a shard copy', () => {
       makeVersion({ id: 'old and deleted', revision: now - 8n * day, deleteTime: now - 7n * day }),
       makeVersion({ id: 'new', revision: now - 6n * day }),
     ];
-    const careful = new NodeShardCopy(client, { group: 'g', shard: 0, shards: 1 }, { pushesPerSecond: 0 });
+    const careful = model.copyWith({ pushesPerSecond: 0 });
     const answers = await applyAll(careful, versions);
     expect(results(answers)).toEqual(['refused', 'applied', 'applied']);
     expect(answers[0]).toMatchObject({ reason: expect.stringMatching(/--bring-old/) as unknown });
-    expect(results(await applyAll(copy, versions))).toEqual(['applied', 'kept', 'kept']);
+    expect(results(await applyAll(model.copy, versions))).toEqual(['applied', 'kept', 'kept']);
   });
 
   test('the tree is built once, at the end of a session', async () => {
-    node.everBuilt = true;
-    const session = await copy.openApply({ settings, confirmed: null });
+    model.node.everBuilt = true;
+    const session = await model.copy.openApply({ settings, confirmed: null });
     await session.apply(many(100));
     await session.apply(many(300, 11n));
-    expect(shard().tree).toBeNull();
+    expect(model.shard.tree).toBeNull();
     await session[Symbol.asyncDispose]();
     await session[Symbol.asyncDispose]();
-    expect(shard().tree?.slots.flatMap(({ leaves }) => leaves)).toHaveLength(300);
+    expect(model.shard.tree?.slots.flatMap(({ leaves }) => leaves)).toHaveLength(300);
   });
 
   test('a session counts live properties that it replaces, unless it was confirmed', async () => {
-    load(many(200));
-    await using _ = await copy.openView();
-    const answers = await applyAll(copy, many(150, 11n));
+    model.load(many(200));
+    await using _ = await model.copy.openView();
+    const answers = await applyAll(model.copy, many(150, 11n));
     expect(results(answers).filter((result) => result === 'applied')).toHaveLength(100);
     expect(answers.at(-1)).toMatchObject({
       result: 'refused',
       reason: expect.stringMatching(/^fuse/) as unknown,
     });
-    await using confirmed = await copy.openApply({ settings, confirmed: 200 });
+    await using confirmed = await model.copy.openApply({ settings, confirmed: 200 });
     expect(new Set(results(await confirmed.apply(many(200, 12n))))).toEqual(new Set(['applied']));
   });
 
   test('a cancelled call ends as cancelled and pushes nothing', async () => {
-    load(many(5));
+    model.load(many(5));
     const signal = AbortSignal.abort();
     const cancelled = { code: 'cancelled' };
-    await expect(copy.openView({ signal })).rejects.toMatchObject(cancelled);
-    await expect(Array.fromAsync(copy.fetch([many(1)[0]!.key], signal))).rejects.toMatchObject(cancelled);
-    await using session = await copy.openApply({ settings, confirmed: null });
+    await expect(model.copy.openView({ signal })).rejects.toMatchObject(cancelled);
+    await expect(Array.fromAsync(model.copy.fetch([many(1)[0]!.key], signal))).rejects.toMatchObject(
+      cancelled,
+    );
+    await using session = await model.copy.openApply({ settings, confirmed: null });
     await expect(session.apply(many(1, 99n), signal)).rejects.toMatchObject(cancelled);
-    expect(served.requests.get('propertySync')).toBeUndefined();
+    expect(model.served.requests.get('propertySync')).toBeUndefined();
   });
 });
