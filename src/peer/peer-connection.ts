@@ -17,6 +17,8 @@ import {
   defaultWireDeadlines,
   defaultWireLimits,
   runIdHeader,
+  timeoutHeader,
+  timeoutValue,
   type WireDeadlines,
   type WireLimits,
 } from './wire-limits.ts';
@@ -94,7 +96,8 @@ export class PeerConnection implements Disposable {
     throwIfAborted(signal);
     const call = new AbortController();
     try {
-      const answer = work({ signal: call.signal, headers: this.#headers });
+      const headers = { ...this.#headers, [timeoutHeader]: timeoutValue(timeoutMs) };
+      const answer = work({ signal: call.signal, headers });
       return await withinTime(answer, { clock: this.clock, step, timeoutMs, signal });
     } catch (error) {
       throw this.error(error, signal);

@@ -146,6 +146,8 @@ function fromBrokenCall(error: ConnectError): CodedError {
   if (error.cause instanceof CodedError) return error.cause;
   if (error.code === Code.ResourceExhausted)
     return new CodedError('too-large', error.rawMessage, {}, because);
+  // How long an answer is waited for, as the caller said.
+  if (error.code === Code.DeadlineExceeded) return new CodedError('timeout', error.rawMessage, {}, because);
   if (/ENHANCE_YOUR_CALM|REFUSED_STREAM/.test(error.rawMessage)) {
     return new CodedError('busy', error.rawMessage, {}, because);
   }

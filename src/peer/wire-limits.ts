@@ -72,7 +72,13 @@ export const defaultWireLimits: WireLimits = {
   fetchBatchBytesMax: 1024 * 1024,
 };
 
-/** How long a step may take, in milliseconds; the name of each is the step a `timeout` error names. */
+/**
+ * How long a step may take, in milliseconds; the name of each is the step a `timeout` error names. Both ends keep them,
+ * each by its own clock. A call of one answer tells the other end how long it is waited for (`grpc-timeout`), so that
+ * no work is done for nobody. A stream does not: it may go on for hours as long as it makes progress, so what ends it
+ * is the idle time between two messages, which each end measures by itself; a timeout of the whole would either cut
+ * off a long repair that goes well or be so long that it tells nothing.
+ */
 export interface WireDeadlines {
   /** Whole answers of one message. */
   readonly listShardsMs: number;
@@ -101,6 +107,14 @@ export const defaultWireDeadlines: WireDeadlines = {
 
 /** A build or a long apply tells that it goes on this often: several times within an idle timeout. */
 export const keepAliveShare = 1 / 4;
+
+/** Metadata that tells for how long an answer is waited (gRPC over HTTP/2, "Timeout"). */
+export const timeoutHeader = 'grpc-timeout';
+
+/** Milliseconds, at most the eight digits that the protocol allows. */
+export function timeoutValue(timeoutMs: number): string {
+  return `${Math.min(Math.ceil(timeoutMs), 99_999_999)}m`;
+}
 
 /** Metadata that carries the run a call belongs to, for logs and traces. */
 export const runIdHeader = 'tallystick-run';
