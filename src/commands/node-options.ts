@@ -12,6 +12,7 @@ import { BanyandbMember } from '../round/banyandb-member.ts';
 import type { Member } from '../round/member.ts';
 import { PeerMember } from '../round/peer-member.ts';
 import { type Command, wholeNumber } from './command.ts';
+import { type WireOptions, wireOf } from './wire-options.ts';
 
 export interface NodeOptions {
   readonly group?: string;
@@ -81,7 +82,7 @@ export interface AddressOptions {
 
 /** Opens HOST:PORT places of one run; its liaison is asked once. */
 export class AddressOpener {
-  readonly #options: NodeOptions;
+  readonly #options: NodeOptions & WireOptions;
   readonly #clock: Clock;
   readonly #runId: string;
   readonly #liaisonTls: TlsFiles | undefined;
@@ -90,7 +91,7 @@ export class AddressOpener {
   #remarked = false;
 
   /** `tls` is towards the liaison. */
-  constructor(options: NodeOptions, { clock, tls, runId, onRemark }: AddressOptions) {
+  constructor(options: NodeOptions & WireOptions, { clock, tls, runId, onRemark }: AddressOptions) {
     this.#runId = runId;
     this.#options = options;
     this.#onRemark = onRemark;
@@ -102,7 +103,9 @@ export class AddressOpener {
     const clock = this.#clock;
     const { pushRate, deleteExpiry, bringOld, pageMax } = this.#options;
     const limits = pageMax === undefined ? {} : { acceptBytesMax: pageMax * mebibyte };
-    const peer = new PeerMember(new PeerClient({ place, clock, runId: this.#runId, ...(tls && { tls }) }));
+    const peer = new PeerMember(
+      new PeerClient({ place, clock, runId: this.#runId, ...(tls && { tls }), ...wireOf(this.#options) }),
+    );
     const node = new BanyandbMember(
       new BanyandbNode({ place, clock, tls, repairTls: this.#repairTls(), limits }),
       {

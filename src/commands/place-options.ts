@@ -10,16 +10,16 @@ import { type Command, type CommandContext, wholeNumber } from './command.ts';
 import { addNodeOptions, AddressOpener, type NodeOptions } from './node-options.ts';
 import { checkDistinct, openPlace } from './places.ts';
 import { addTlsOptions, tlsOf, type TlsOptions } from './tls-options.ts';
+import { addWireOptions, type WireOptions } from './wire-options.ts';
 
-export interface PlaceOptions extends NodeOptions, TlsOptions {}
+export interface PlaceOptions extends NodeOptions, TlsOptions, WireOptions {}
 
-/** Adds `--group`, `--shard`, what BanyanDB nodes need and what peers with TLS need. */
+/** Adds `--group`, `--shard`, what BanyanDB nodes need, what peers with TLS need, and what is said of messages. */
 export function addPlaceOptions(command: Command): Command {
-  return addTlsOptions(
-    addNodeOptions(command)
-      .option('--group <group>', 'only this group')
-      .option('--shard <number>', 'only this shard', wholeNumber(0, shardsMax - 1)),
-  );
+  const narrowed = addNodeOptions(command)
+    .option('--group <group>', 'only this group')
+    .option('--shard <number>', 'only this shard', wholeNumber(0, shardsMax - 1));
+  return addWireOptions(addTlsOptions(narrowed));
 }
 
 /** Runs `work` over the named places, which must differ, and closes them; damaged trees found on the way are told on stderr. */

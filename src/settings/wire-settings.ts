@@ -4,21 +4,28 @@ import { note } from './setting-values.ts';
 
 const mebibyte = 1024 * 1024;
 
-/** Whole MiB in the file, bytes in the program. A batch of values takes up to 1 MiB, a page less. */
-const ceiling = (least: number) =>
+/** Ceilings of messages in whole MiB: a batch of values takes up to 1 MiB, a page less. */
+export const sendMebibytes = { least: 2, usual: 4 } as const;
+export const acceptMebibytes = { least: 4, usual: 10 } as const;
+
+/** A connection may hold no more of what is on its way (sessionMemoryMb of peer/wire-limits.ts). */
+export const mebibytesMax = 32;
+
+/** Whole MiB in the file, bytes in the program. */
+const ceiling = ({ least, usual }: { readonly least: number; readonly usual: number }) =>
   z
     .int()
     .min(least)
-    // A connection may hold no more of what is on its way (sessionMemoryMb of peer/wire-limits.ts).
-    .max(32)
-    .transform((count) => count * mebibyte);
+    .max(mebibytesMax)
+    .transform((count) => count * mebibyte)
+    .prefault(usual);
 
 export const wireSettings = z
   .strictObject({
-    sendMax: ceiling(2)
-      .prefault(4)
-      .meta(note('Largest message sent to a peer, in MiB; peers must accept as much.')),
-    acceptMax: ceiling(4).prefault(10).meta(note('Largest message accepted of a peer, in MiB.')),
+    sendMax: ceiling(sendMebibytes).meta(
+      note('Largest message sent to a peer, in MiB; peers must accept as much.'),
+    ),
+    acceptMax: ceiling(acceptMebibytes).meta(note('Largest message accepted of a peer, in MiB.')),
     compression: z
       .boolean()
       .default(false)
