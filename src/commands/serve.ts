@@ -13,6 +13,7 @@ interface ServeOptions {
   readonly listen?: string;
   readonly admin?: string;
   readonly nodes?: string;
+  readonly dns?: string;
   readonly insecureListen?: boolean;
 }
 
@@ -31,6 +32,7 @@ export const addServe: AddVerb = (program, environment, onExit) => {
     .option('--listen <host:port>', 'where peers reach it; port 0 takes a free one')
     .option('--admin <host:port>', 'where the admin endpoint (HTTP) listens; off without it')
     .option('--nodes <file>', 'nodes file of the peers')
+    .option('--dns <name>', 'the SRV records of this name list the peers')
     .option('--insecure-listen', 'listen on other than loopback addresses without TLS')
     .addHelpText(
       'after',
@@ -74,11 +76,11 @@ async function runServe(
 }
 
 function settingsOf({ variables }: CommandContext, options: ServeOptions): Promise<Settings> {
-  const { config, root, name, listen, nodes, insecureListen, admin } = options;
+  const { config, root, name, listen, nodes, dns, insecureListen, admin } = options;
   return readSettings({
     file: config ?? null,
     environment: variables,
-    flags: { root, name, listen, nodes, insecureListen, 'admin.listen': admin },
+    flags: { root, name, listen, nodes, dns, insecureListen, 'admin.listen': admin },
   });
 }
 

@@ -27,6 +27,8 @@ import { digestBytes } from '../property/version.ts';
 export interface PeerListing {
   /** What it calls itself. */
   readonly name: string;
+  /** Which run of the program it is; 0 where it does not tell. */
+  readonly instance: bigint;
   readonly abilities: readonly string[];
   /** Which shards belong to it, present or not. */
   readonly held: HeldShards;
@@ -72,7 +74,8 @@ export class PeerClient implements Disposable {
       shards.push(...this.#readGroup(listed, filter));
       if (shards.length > listedShardsMax) throw connection.wrong(`more than ${listedShardsMax} shards`);
     }
-    return { name: answer.name, abilities: answer.abilities, held: this.#readHeld(answer), shards };
+    const { name, instance, abilities } = answer;
+    return { name, instance, abilities, held: this.#readHeld(answer), shards };
   }
 
   #readHeld({ holdsListedOnly, held }: ListShardsResponse): HeldShards {

@@ -52,6 +52,7 @@ export async function serveListShards(
     formatVersion: wireFormatVersion,
     abilities: [...wireAbilities],
     groups: [...groups.values()],
+    instance: provider.instance,
     holdsListedOnly: provider.held !== null,
     // A group of which nothing belongs here is as one that is not listed.
     held: (provider.held ?? [])

@@ -45,6 +45,8 @@ export interface BuildProgress {
 export interface ShardProvider {
   /** What this replica calls itself. */
   readonly name: string;
+  /** Drawn at random for each run of the program; 0 for none. */
+  readonly instance: bigint;
   /** Which shards belong to this replica, present or not. */
   readonly held: HeldShards;
   /** Every shard this replica holds, groups in byte order, shards ascending. */

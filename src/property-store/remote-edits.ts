@@ -51,7 +51,7 @@ export class RemoteEdits implements EditTarget {
         failures.push(CodedError.from(error));
       }
     }
-    const why = failures.map(({ message }) => message).join('; ') || 'the nodes file lists none';
+    const why = failures.map(({ message }) => message).join('; ') || 'none is known';
     const message = `shard ${shard} of group ${group} is not held here, and no replica that holds it took the write: ${why}`;
     throw new CodedError('unreachable', message, { group, shard });
   }

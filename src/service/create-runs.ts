@@ -81,7 +81,10 @@ async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<
     startCall: parts.tracer === null ? null : startCall,
   });
   if (opened.members.length < 2) {
-    run.end({ outcome: 'skipped', reason: 'there is no peer to compare with; a nodes file lists them' });
+    run.end({
+      outcome: 'skipped',
+      reason: 'there is no peer to compare with; a nodes file or DNS lists them',
+    });
     return;
   }
   const timeout = new AbortController();

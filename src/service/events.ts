@@ -16,6 +16,7 @@ export type ProblemOf =
   | 'tree'
   | 'history'
   | 'nodes'
+  | 'dns'
   | 'tls'
   | 'schedule'
   | 'disk'
@@ -145,6 +146,25 @@ export class Events implements StoreEvents {
     if (before?.reachable === reachable) return;
     if (reachable === true) this.#log.info({ peer: name, place }, 'a peer is there');
     else this.#log.warn({ peer: name, place, error: error?.toJSON() }, 'a peer cannot be reached');
+  }
+
+  /** Tells of a lookup of peers where it ended otherwise than the one before. */
+  lookedUp(error: CodedError | null, before: CodedError | null): void {
+    if (error !== null) this.metrics.problems.inc({ of: 'dns' });
+    if (error?.code === before?.code) return;
+    if (error === null) this.#log.info({ of: 'dns' }, 'peers are found in DNS again');
+    else
+      this.#log.warn(
+        { of: 'dns', error: error.toJSON() },
+        'peers could not be looked up in DNS; those that were known stay',
+      );
+  }
+
+  /** A place that is not listed any more has no series, which would be alerted on for ever. */
+  peerGone(place: string): void {
+    this.metrics.peerReachable.remove({ place });
+    this.metrics.peerSeconds.remove({ place });
+    this.#log.info({ place }, 'a peer is no longer listed');
   }
 
   served({ call, peer, runId, traceparent, error, durationMs }: ServedCallEvent): void {

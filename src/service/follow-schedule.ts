@@ -33,7 +33,10 @@ async function watchPeers(options: FollowOptions): Promise<void> {
 
 async function lookAtPeers({ peers, events, operations, signal }: FollowOptions): Promise<void> {
   try {
-    await peers.look(signal, (peer, before) => events.peerAsked(peer, before));
+    await peers.look(signal, {
+      onAsked: (peer, before) => events.peerAsked(peer, before),
+      onGone: (place) => events.peerGone(place),
+    });
     // Since when replicas agree is known from looking, not from being asked.
     await operations.shards();
   } catch (error) {

@@ -18,6 +18,7 @@ import type { TreeBuilder } from '../tree/tree-builder.ts';
 
 export interface LocalProviderOptions {
   readonly name: string;
+  readonly instance: bigint;
   readonly root: string;
   readonly held: HeldShards;
   readonly clock: Clock;
@@ -28,11 +29,13 @@ export interface LocalProviderOptions {
 
 export class LocalProvider implements ShardProvider {
   readonly name: string;
+  readonly instance: bigint;
   readonly held: HeldShards;
   readonly #options: LocalProviderOptions;
 
   constructor(options: LocalProviderOptions) {
     this.name = options.name;
+    this.instance = options.instance;
     this.held = options.held;
     this.#options = options;
   }

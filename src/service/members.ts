@@ -1,6 +1,7 @@
-/** Who takes part in a run: this replica, and the peers of the nodes file except itself. */
+/** Who takes part in a run: this replica, and the peers of the nodes file and of DNS except itself. */
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { DnsNodes } from '../peer/dns-nodes.ts';
 import { NodesFile, type PeerNode } from '../peer/nodes-file.ts';
 import { PeerClient } from '../peer/peer-client.ts';
 import { TlsFiles } from '../peer/tls.ts';
@@ -11,7 +12,12 @@ import type { Settings } from '../settings/settings.ts';
 
 export interface PeersOptions {
   readonly clock: Clock;
+  /** Which run of the program this is, as it tells its peers. */
+  readonly instance: bigint;
+  /** Told what is wrong with the nodes file. */
   readonly onProblem: (problem: CodedError) => void;
+  /** Told how each lookup in DNS ended, and the one before it; null where it went well. */
+  readonly onLookup: (error: CodedError | null, before: CodedError | null) => void;
 }
 
 /** Members that were opened for one run; dispose them after it. */
@@ -37,17 +43,23 @@ export class Peers {
   readonly #options: PeersOptions;
   #settings: Settings;
   #file: NodesFile | null;
+  #dns: DnsNodes | null;
   /** Where this replica listens, so that it is not taken for a peer. */
   ownPlace: string | null = null;
+  /** Other addresses of this replica, as it found out by asking there. */
+  #selves: ReadonlySet<string> = new Set();
 
   constructor(settings: Settings, options: PeersOptions) {
     this.#options = options;
     this.#settings = settings;
     this.#file = this.#nodesFile(settings);
+    this.#dns = this.#dnsNodes(settings);
   }
 
   reconfigure(settings: Settings): void {
-    if (settings.nodes !== this.#settings.nodes) this.#file = this.#nodesFile(settings);
+    const before = this.#settings;
+    if (settings.nodes !== before.nodes) this.#file = this.#nodesFile(settings);
+    if (settings.dns !== before.dns) this.#dns = this.#dnsNodes(settings);
     this.#settings = settings;
   }
 
@@ -55,13 +67,56 @@ export class Peers {
     return nodes === null ? null : new NodesFile(nodes, { onProblem: this.#options.onProblem });
   }
 
-  /** Peers of the nodes file as it is now; a file that cannot be read is told and gives none. */
+  // DNS does not say who speaks TLS: where this replica does, its peers do.
+  #dnsNodes({ dns, tls }: Settings): DnsNodes | null {
+    const { clock } = this.#options;
+    return dns === null
+      ? null
+      : new DnsNodes(dns, { clock, tls: { tlsEnabled: tls !== null, caCertPath: null } });
+  }
+
+  get instance(): bigint {
+    return this.#options.instance;
+  }
+
+  /** Why the last lookup in DNS failed; null where it went well, or none is made. */
+  get lookupError(): CodedError | null {
+    return this.#dns?.error ?? null;
+  }
+
+  /** Looks the peers up in DNS, where they are to be found there. Throws only the signal's reason. */
+  async lookUp(signal: AbortSignal): Promise<void> {
+    const dns = this.#dns;
+    if (dns === null) return;
+    const before = dns.error;
+    await dns.lookUp(signal);
+    this.#options.onLookup(dns.error, before);
+  }
+
+  /** Peers of the nodes file as it is now and of the last lookup; a file that cannot be read is told and gives none. */
   nodes(): readonly PeerNode[] {
+    return this.listed().filter(({ grpcAddress }) => !this.#selves.has(grpcAddress));
+  }
+
+  /** As {@link nodes}, with addresses that may turn out to be this replica's own. */
+  listed(): readonly PeerNode[] {
+    const listed = this.#fileNodes();
+    const found = (this.#dns?.nodes ?? []).filter(
+      (node) => !listed.some(({ grpcAddress }) => grpcAddress === node.grpcAddress),
+    );
+    return [...listed, ...found].filter(
+      ({ name, grpcAddress }) => name !== this.#settings.name && grpcAddress !== this.ownPlace,
+    );
+  }
+
+  /** Takes these places for this replica, until told anew. */
+  setSelves(places: readonly string[]): void {
+    this.#selves = new Set(places);
+  }
+
+  #fileNodes(): readonly PeerNode[] {
     try {
-      const nodes = this.#file?.read() ?? [];
-      return nodes.filter(
-        ({ name, grpcAddress }) => name !== this.#settings.name && grpcAddress !== this.ownPlace,
-      );
+      return this.#file?.read() ?? [];
     } catch (error) {
       this.#options.onProblem(CodedError.from(error));
       return [];
@@ -88,17 +143,26 @@ export class Peers {
     });
   }
 
-  /** `local` and the peers that are chosen. Throws `not-found` for one that is not listed. */
+  /**
+   * `local` and the peers that are chosen. Throws `not-found` for one that is not listed, and why DNS could not be
+   * asked where nobody knows yet whom it lists: a run over the others would leave them out.
+   */
   open(local: Member, { peers: chosen, ...calls }: Omit<MembersOf, 'group'>): OpenedMembers {
     const nodes = this.nodes();
     const unknown = chosen?.find(
       (one) => !nodes.some(({ name, grpcAddress }) => one === name || one === grpcAddress),
     );
+    if (this.#dns?.nodes === null && (chosen === null || unknown !== undefined))
+      throw this.#dns.error ?? new CodedError('busy', `${this.#dns.name} is still being looked up`);
     if (unknown !== undefined) {
-      throw new CodedError('not-found', `there is no peer ${unknown} in the nodes file`, {
-        field: 'peers',
-        value: unknown,
-      });
+      throw new CodedError(
+        'not-found',
+        `there is no peer ${unknown}: neither the nodes file nor DNS lists it`,
+        {
+          field: 'peers',
+          value: unknown,
+        },
+      );
     }
     const opened = new DisposableStack();
     const taken = nodes.filter(

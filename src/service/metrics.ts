@@ -1,6 +1,6 @@
 /**
  * Every metric there is, with its unit and labels. Labels are bounded: group and shard by the shards that are
- * shown, place by the nodes file, outcome and reason by their lists. Who writes them is events.ts and gauges.ts.
+ * shown, place by those that list the peers, outcome and reason by their lists. Who writes them is events.ts and gauges.ts.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
@@ -109,7 +109,7 @@ export class Metrics {
     'code',
   ]);
 
-  readonly peers = this.#gauge('peers', 'Peers in the nodes file, without this replica.');
+  readonly peers = this.#gauge('peers', 'Peers that the nodes file and DNS list, without this replica.');
   readonly peerReachable = this.#gauge(
     'peer_reachable',
     'Whether the peer answered when last asked: 1 or 0.',

@@ -13,7 +13,7 @@ import { WokenSleep } from './woken-sleep.ts';
 
 export interface WatchedPeer {
   readonly place: string;
-  /** What it calls itself, or else its name in the nodes file. */
+  /** What it calls itself, or else its name in the nodes file, or its address. */
   readonly name: string;
   /** Null until it was asked. */
   readonly reachable: boolean | null;
@@ -29,6 +29,13 @@ export interface PeerTree {
   readonly place: string;
   /** Null where it has none, or is away. */
   readonly tree: ViewDescription | null;
+}
+
+export interface LookEvents {
+  /** Told how each peer answered, and the time before. */
+  readonly onAsked: (peer: WatchedPeer, before: WatchedPeer | undefined) => void;
+  /** Told of a place that is a peer no more. */
+  readonly onGone: (place: string) => void;
 }
 
 export class PeerWatch implements OtherReplicas, Disposable {
@@ -58,27 +65,38 @@ export class PeerWatch implements OtherReplicas, Disposable {
     return this.#rest.sleep(intervalMs, signal);
   }
 
-  /** Asks every peer of the nodes file at once; `onAsked` is told how each answered. Throws only `cancelled`. */
-  async look(
-    signal: AbortSignal,
-    onAsked: (peer: WatchedPeer, before: WatchedPeer | undefined) => void,
-  ): Promise<void> {
-    const nodes = this.#peers.nodes();
+  /** Why the last lookup of the peers failed; null where it went well. */
+  get lookupError(): CodedError | null {
+    return this.#peers.lookupError;
+  }
+
+  /** Looks the peers up and asks all of them at once. Throws only `cancelled`. */
+  async look(signal: AbortSignal, { onAsked, onGone }: LookEvents): Promise<void> {
+    await this.#peers.lookUp(signal);
+    const nodes = this.#peers.listed();
     const keys = new Set(nodes.map((node) => JSON.stringify(node)));
     for (const [key, client] of this.#clients) {
       if (keys.has(key)) continue;
       client[Symbol.dispose]();
       this.#clients.delete(key);
     }
-    this.#watched = await Promise.all(
+    const asked = await Promise.all(
       nodes.map(async (node) => {
-        const client = this.#client(node);
-        const before = this.#watched.find(({ place }) => place === node.grpcAddress);
-        const peer = await this.#ask(client, node.name, before, signal);
-        onAsked(peer, before);
-        return peer;
+        const before = this.#find(node.grpcAddress);
+        return { before, peer: await this.#ask(this.#client(node), node.name, before, signal) };
       }),
     );
+    const own = asked.filter(({ peer }) => peer.listing?.instance === this.#peers.instance);
+    this.#peers.setSelves(own.map(({ peer }) => peer.place));
+    const others = asked.filter((one) => !own.includes(one));
+    for (const { peer, before } of others) onAsked(peer, before);
+    const gone = this.#watched.filter(({ place }) => !others.some(({ peer }) => peer.place === place));
+    for (const { place } of gone) onGone(place);
+    this.#watched = others.map(({ peer }) => peer);
+  }
+
+  #find(place: string): WatchedPeer | undefined {
+    return this.#watched.find((one) => one.place === place);
   }
 
   #client(node: PeerNode): PeerClient {
@@ -88,11 +106,11 @@ export class PeerWatch implements OtherReplicas, Disposable {
     return client;
   }
 
-  /** Peers of the nodes file that hold a shard; one that has not told yet counts as holding it. */
+  /** Peers that hold a shard; one that has not told yet counts as holding it. */
   holding(group: string, shard: number): OtherReplica[] {
     return this.#peers.nodes().flatMap((node): OtherReplica[] => {
       const place = node.grpcAddress;
-      const listing = this.#watched.find((one) => one.place === place)?.listing ?? null;
+      const listing = this.#find(place)?.listing ?? null;
       if (listing !== null && !holdsShard(listing.held, group, shard)) return [];
       return [{ place, copy: (...at) => new PeerShardCopy(this.#client(node), ...at) }];
     });

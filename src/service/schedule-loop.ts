@@ -73,6 +73,8 @@ export class ScheduleLoop {
     this.#settings = settings;
     this.schedule.reconfigure(scheduleOptionsOf(settings), this.#options.clock.nowMs());
     this.wake();
+    // Who they are and how often they are asked may have changed.
+    this.#options.peers.wake();
   }
 
   setPaused(paused: boolean): void {

@@ -102,7 +102,10 @@ export class ServiceOperations implements Operations {
       runsWaiting: runs.waiting,
       runsRunning: runs.running,
       runsPaused: runs.paused,
-      warnings: warningsOf(shards, peers, lateShards),
+      warnings: warningsOf(shards, peers, {
+        late: lateShards,
+        lookupError: this.#parts.peers.lookupError,
+      }),
       shards,
       peers,
     };
@@ -261,7 +264,10 @@ export class ServiceOperations implements Operations {
     this.#checkPlace(group ?? null, shard ?? null);
     using opened = openMembers({ group: group ?? null, peers: chosen, runId: null, startCall: null });
     if (opened.members.length < 2)
-      throw new CodedError('bad-argument', 'there is no peer to compare with; a nodes file lists them');
+      throw new CodedError(
+        'bad-argument',
+        'there is no peer to compare with; a nodes file or DNS lists them',
+      );
     const narrowing = isCluster(group ?? null) ? {} : { group, shard };
     yield* findDifferences(opened.members, { narrowing, limit, clock, signal });
   }

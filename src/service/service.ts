@@ -3,6 +3,7 @@
  * repairs them in rounds, and answers its operator. The one place where its parts are put together; starts them
  * in order and stops them in reverse.
  */
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
@@ -78,15 +79,14 @@ export class Service implements AsyncDisposable {
     this.#parts.use(applyThread);
     this.#doors = new Doors({ settings, clock, events });
     this.#parts.use(this.#builder);
+    const instance = randomBytes(8).readBigUInt64LE();
     this.#peers = new Peers(settings, {
-      clock,
+      ...{ clock, instance },
+      onLookup: (error, before) => events.lookedUp(error, before),
       onProblem: (error) => events.problem('nodes', error, 'the nodes file cannot be used'),
     });
     this.#provider = new LocalProvider({
-      name: settings.name,
-      root: settings.root,
-      held: this.#held,
-      clock,
+      ...{ name: settings.name, instance, root: settings.root, held: this.#held, clock },
       builder: this.#builder,
       applyThread,
       onDamage: this.#onDamage,

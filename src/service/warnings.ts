@@ -1,13 +1,16 @@
 /** What an operator should look at, in sentences, from what is shown of shards and peers. */
 import type { PeerResource, ShardResource } from '../admin/resources.ts';
+import type { CodedError } from '../lib/coded-error.ts';
 import { isCluster } from './clusters.ts';
 
 export function warningsOf(
   shards: readonly ShardResource[],
   peers: readonly PeerResource[],
-  late: number,
+  { late, lookupError }: { readonly late: number; readonly lookupError: CodedError | null },
 ): string[] {
   const warnings: string[] = [];
+  if (lookupError !== null)
+    warnings.push(`peers could not be looked up, those known stay: ${lookupError.message}`);
   for (const { group, shard, error } of shards)
     if (error !== null) warnings.push(`${group}/${shard}: ${error.message}`);
   for (const { place, reachable, error } of peers) {
@@ -18,6 +21,7 @@ export function warningsOf(
     warnings.push(`the trees of the replicas differ in ${differing} ${differing === 1 ? 'shard' : 'shards'}`);
   if (late > 0) warnings.push(`${late} ${late === 1 ? 'shard' : 'shards'} will be visited too late`);
   const own = shards.some(({ group }) => !isCluster(group));
-  if (own && peers.length === 0) warnings.push('there is no peer to compare with; a nodes file lists them');
+  if (own && peers.length === 0)
+    warnings.push('there is no peer to compare with; a nodes file or DNS lists them');
   return warnings;
 }

@@ -57,7 +57,22 @@ export const settingsSchema = z
           ...reload,
         }),
       ),
-    peerInterval: duration().prefault('30s').meta(note('How often peers are asked what they have.', reload)),
+    dns: z
+      .string()
+      .min(1)
+      .max(253)
+      .nullable()
+      .default(null)
+      .meta(
+        note(
+          'A name whose SRV records list the peers, beside or instead of a nodes file; they are reached by TLS where ' +
+            '`tls` is set.',
+          { example: '_grpc._tcp.tallystick.example', ...reload },
+        ),
+      ),
+    peerInterval: duration()
+      .prefault('30s')
+      .meta(note('How often peers are looked up in DNS and asked what they have.', reload)),
     shards: z
       .union([z.literal('all'), z.array(placedGroup).max(listMax)])
       .default('all')

@@ -46,7 +46,11 @@ test('peers are called with the ceilings and the compression of the settings', a
     environment: { TALLYSTICK_WIRE_SEND_MAX: '3', TALLYSTICK_WIRE_COMPRESSION: 'true' },
     flags: {},
   });
-  const peers = new Peers(told, { clock: systemClock, onProblem: () => undefined });
+  const peers = new Peers(told, {
+    ...{ clock: systemClock, instance: 1n },
+    onProblem: () => undefined,
+    onLookup: () => undefined,
+  });
   const node = { name: 'a', grpcAddress: '127.0.0.1:1', tlsEnabled: false, caCertPath: null };
   using client = peers.client(node);
   expect(client.connection.limits).toMatchObject({

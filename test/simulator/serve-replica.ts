@@ -40,6 +40,7 @@ export function serveReplica(replica: Replica, settings: GroupSettings, narrow: 
 function providerOf({ name, store }: Replica, settings: GroupSettings): ShardProvider {
   return {
     name,
+    instance: 0n,
     held: null,
     list: async (): Promise<ShardListing[]> =>
       (await store.hasGroup()) ? [{ group, shard: 0, settings, tree: await store.listedTree() }] : [],

@@ -17,6 +17,7 @@ export function providerOf(
 ): ShardProvider {
   return {
     name: 'tested',
+    instance: 7n,
     held: null,
     list: async (filter) => {
       const listings: ShardListing[] = [];

@@ -73,6 +73,7 @@ test('shards are listed as they are, at most 200 bytes each', async () => {
   await using pair = await startPair(providerOf([], { list: async () => listings }));
   expect(await pair.client.listShards()).toEqual({
     name: 'tested',
+    instance: 7n,
     abilities: [],
     held: null,
     shards: listings,
