@@ -2,6 +2,7 @@
  * Checks that differing leaves are where placement puts them: a copy whose leaves lie in other slots or
  * belong to another shard would look like one that lacks half the shard.
  */
+import { assert } from '../lib/assert.ts';
 import { compareBytes, toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { entityKey, joinEntity, parseEntityKey } from '../property/entity.ts';
@@ -27,9 +28,7 @@ export class PlacementCheck {
    * the copy does not tell its slot scheme and its leaves show that it is another one.
    */
   check({ key, slot, leaves }: Difference): void {
-    const copy = leaves.findIndex((leaf) => leaf !== null);
-    const placed = this.#views[copy];
-    const place = placed?.place ?? '';
+    const { place } = this.#senderOf(leaves);
     const entity = parseEntityKey(this.#traits.group, key);
     if (compareBytes(entityKey(entity), key) !== 0) {
       throw new CodedError('bad-message', `${place} sent a key that is no entity key: ${toHex(key)}`, {
@@ -83,17 +82,24 @@ export class PlacementCheck {
 
   #wrongSlot(leaves: Difference['leaves'], what: string, entity: string): CodedError {
     const untold = this.#views.find(({ view }, copy) => leaves[copy] && view.description.slotScheme === null);
-    const sender = untold ?? this.#views[leaves.findIndex((leaf) => leaf !== null)];
-    const place = sender?.place ?? '';
+    const { place } = untold ?? this.#senderOf(leaves);
     return new CodedError(untold ? 'settings-differ' : 'bad-message', `${place} ${what}`, {
       place,
       entity,
     });
   }
+
+  /** The first copy that has the entity. */
+  #senderOf(leaves: Difference['leaves']): PlacedView {
+    const sender = this.#views[leaves.findIndex((leaf) => leaf !== null)];
+    assert(sender !== undefined, 'at least one copy has what differs');
+    return sender;
+  }
 }
 
+/** Of `a`, not negative, and `b`; not negative. */
 function greatestCommonDivisor(a: bigint, b: bigint): bigint {
-  let [x, y] = [a < 0n ? -a : a, b < 0n ? -b : b];
+  let [x, y] = [a, b < 0n ? -b : b];
   while (y !== 0n) [x, y] = [y, x % y];
   return x;
 }

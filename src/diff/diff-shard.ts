@@ -6,6 +6,7 @@
  * A comparison is `matched` or `differs` only when it was completed; until then, and for good where a budget
  * ran out or the reader stopped early, it is `inconclusive`.
  */
+import { assert } from '../lib/assert.ts';
 import { compareBytes } from '../lib/bytes.ts';
 import type { Clock } from '../lib/clock.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
@@ -41,8 +42,6 @@ export interface DiffOptions {
    * their values and holds these to the slot. Default false.
    */
   readonly heads?: boolean;
-  /** Whether leaves must compose to the slot digests announced; default true, it costs a hash of 128 bytes a leaf. */
-  readonly checkDigests?: boolean;
   readonly signal?: AbortSignal;
   /** Called after each slot. */
   readonly onProgress?: (progress: DiffProgress) => void;
@@ -140,11 +139,13 @@ export class ShardDiff implements AsyncIterable<Difference> {
       });
     }
     await Promise.all(this.#cursors.map((cursor) => cursor?.finish(signal)));
-    this.#outcome = { outcome: this.#differing > 0 ? 'differs' : 'matched' };
+    // Every leaf that differs makes a slot's digest another; the reverse must hold too.
+    assert(this.#differing > 0, 'slots of unlike digests have unlike leaves');
+    this.#outcome = { outcome: 'differs' };
   }
 
   #openCursors(plans: readonly ReadingPlan[]): void {
-    const { signal, heads = false, checkDigests = true } = this.#options;
+    const { signal, heads = false } = this.#options;
     this.#cursors = this.#views.map(({ place, view }, copy) => {
       const asked = plans.filter(
         ({ readers, summaries }) => readers.includes(copy) && summaries[copy] !== null,
@@ -152,7 +153,7 @@ export class ShardDiff implements AsyncIterable<Difference> {
       if (asked.length === 0) return null;
       const numbers = asked.map(({ slot }) => slot);
       const headSlots = new Set(heads ? asked.filter(isOnlyOf).map(({ slot }) => slot) : []);
-      return new LeafCursor(place, view.leaves(numbers, signal, headSlots), { checkDigests, headSlots });
+      return new LeafCursor(place, view.leaves(numbers, signal, headSlots), headSlots);
     });
   }
 
@@ -200,7 +201,7 @@ function isOnlyOf({ summaries }: ReadingPlan): boolean {
 
 function readingPlan(difference: SlotDifference): ReadingPlan {
   const firstAlike = groupAlike(difference.summaries);
-  const readers = [...new Set(firstAlike)].sort((a, b) => a - b);
+  const readers = [...new Set(firstAlike)];
   return { ...difference, readers, sharedFrom: firstAlike.map((first) => readers.indexOf(first)) };
 }
 

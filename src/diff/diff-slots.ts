@@ -102,7 +102,7 @@ async function readSlots({ place, view }: PlacedView, signal?: AbortSignal): Pro
     // Not waited for: a source that hangs must not hold up a cancelled run.
     pages.return?.()?.catch(() => undefined);
   }
-  checkRoot(place, view, { leaves, root: list.length === 0 ? Buffer.alloc(0) : root.finish() });
+  checkRoot(place, view, { leaves, root: root.finish() });
   return list;
 }
 

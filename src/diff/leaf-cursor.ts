@@ -14,17 +14,11 @@ import type { Leaf, LeafPage, SlotSummary } from '../shard-copy/shard-copy.ts';
 // Key, digest, revision and delete time; what a leaf costs to read, near enough for budgets and progress.
 const leafOverheadBytes = digestBytes + 16;
 
-export interface LeafCursorOptions {
-  /** Whether leaves must compose to the announced slot digest; counts and order always are checked. */
-  readonly checkDigests: boolean;
-  /** Slots whose digests may be heads. */
-  readonly headSlots: ReadonlySet<number>;
-}
-
 export class LeafCursor {
   readonly place: string;
   #pages: AsyncIterator<LeafPage>;
-  readonly #options: LeafCursorOptions;
+  /** Slots whose digests may be heads. */
+  readonly #headSlots: ReadonlySet<number>;
   /** A page of a later slot that came while this slot was read. */
   #ahead: LeafPage | null = null;
   #finished = false;
@@ -40,10 +34,10 @@ export class LeafCursor {
   #leavesRead = 0;
   #bytesRead = 0;
 
-  constructor(place: string, pages: AsyncIterable<LeafPage>, options: LeafCursorOptions) {
+  constructor(place: string, pages: AsyncIterable<LeafPage>, headSlots: ReadonlySet<number>) {
     this.place = place;
     this.#pages = pages[Symbol.asyncIterator]();
-    this.#options = options;
+    this.#headSlots = headSlots;
   }
 
   /** The slot it reads. */
@@ -153,11 +147,11 @@ export class LeafCursor {
     this.#slotLeaves++;
     this.#leavesRead++;
     this.#bytesRead += key.length + leafOverheadBytes;
-    if (this.#options.checkDigests && !this.givesHeads) this.#composer.update(digest);
+    if (!this.givesHeads) this.#composer.update(digest);
   }
 
   #mayBeHead(digest: Buffer): boolean {
-    return digest.length === digestHeadBytes && this.#options.headSlots.has(this.#summary?.slot ?? -1);
+    return digest.length === digestHeadBytes && this.#headSlots.has(this.#summary?.slot ?? -1);
   }
 
   #checkSlotEnd(): void {
@@ -167,7 +161,7 @@ export class LeafCursor {
     if (leaves !== this.#slotLeaves) {
       throw this.#wrong(`${this.#slotLeaves} leaves of slot ${slot} after announcing ${leaves}`, { slot });
     }
-    if (!this.#options.checkDigests || this.givesHeads) return;
+    if (this.givesHeads) return;
     if (compareBytes(this.#composer.finish(), summary.digest) !== 0) {
       throw this.#wrong(`leaves of slot ${slot} that do not compose to its digest`, { slot });
     }

@@ -33,7 +33,7 @@ export async function* encodeSlotPages(
   const rowsMax = Math.max(1, Math.floor(pageBytesMax / slotBytesMax));
   let gathered: SlotSummary[] = [];
   for await (const page of pages) {
-    gathered = gathered.length === 0 ? [...page] : gathered.concat(page);
+    gathered = gathered.concat(page);
     for (; gathered.length >= rowsMax; gathered = gathered.slice(rowsMax))
       yield encodeSlots(gathered.slice(0, rowsMax));
   }
@@ -148,11 +148,8 @@ export function decodeLeafPage({
   const leaves: Leaf[] = [];
   let offset = 0;
   for (const [at, length] of keyLengths.entries()) {
-    if (length === 0 || length > keyBytesMax || offset + length > keyBytes.length) {
-      throw badMessage(`a key of ${length} bytes where ${keyBytes.length - offset} are left`, {
-        slot,
-        ceiling: keyBytesMax,
-      });
+    if (length === 0 || length > keyBytesMax) {
+      throw badMessage(`a key of ${length} bytes`, { slot, ceiling: keyBytesMax });
     }
     const deleteTime = told ? (deleteTimes[at] ?? 0n) : null;
     if (deleteTime !== null && deleteTime < 0n) throw badMessage(`a delete time of ${deleteTime}`, { slot });
@@ -165,6 +162,6 @@ export function decodeLeafPage({
     offset += length;
   }
   if (offset !== keyBytes.length)
-    throw badMessage(`${keyBytes.length - offset} bytes of keys that belong to no leaf`, { slot });
+    throw badMessage(`${keyBytes.length} bytes of keys where leaves have ${offset}`, { slot });
   return { slot, leaves };
 }

@@ -59,7 +59,9 @@ function compose(tree: MemoryTree): ComposedTree {
     const leaf = tree.foreign
       ? { key, digest, revision: null, deleteTime: null }
       : { key, digest, revision, deleteTime };
-    leavesOfSlot.set(slot, [...(leavesOfSlot.get(slot) ?? []), leaf]);
+    const others = leavesOfSlot.get(slot);
+    if (others === undefined) leavesOfSlot.set(slot, [leaf]);
+    else others.push(leaf);
   }
   const root = new DigestComposer();
   const summaries = [...leavesOfSlot.entries()]

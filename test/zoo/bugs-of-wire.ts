@@ -51,7 +51,7 @@ export const bugsOfWire: readonly Bug[] = [
     'the head of a digest is taken where the whole was due',
     'diff/leaf-cursor.ts',
     [
-      'digest.length === digestHeadBytes && this.#options.headSlots.has(this.#summary?.slot ?? -1)',
+      'digest.length === digestHeadBytes && this.#headSlots.has(this.#summary?.slot ?? -1)',
       'digest.length === digestHeadBytes',
     ],
     [cursor],

@@ -131,6 +131,14 @@ describe('where no slot scheme is told', () => {
     );
   });
 
+  test('a slot number that the common number of slots does not have shows it', () => {
+    const check = checkOf(viewOf('a', untold), viewOf('b', untold));
+    const spread = (): void => {
+      for (const entity of inShard) check.check(at(entity, slotIn(entity, 7) || 7));
+    };
+    expect(spread).toThrow(expect.objectContaining({ code: 'settings-differ' }));
+  });
+
   test('one leaf in a slot that its hash allows says nothing yet', () => {
     const check = checkOf(viewOf('a', untold), viewOf('b', untold));
     check.check(at(first, 0));
@@ -144,6 +152,7 @@ test('unlike traits are told with both places and values, and what is not told i
   expect(checkAlike([viewOf('a', { slotScheme: null }), viewOf('b', { slotScheme: null })]).slotScheme).toBe(
     null,
   );
+  expect(checkAlike([viewOf('a', { shard: 1 }), viewOf('b', { shard: 1 })]).shard).toBe(1);
   const unlike = (change: Partial<ViewDescription>) => () => checkAlike([viewOf('a'), viewOf('b', change)]);
   const details = (field: string, ...values: unknown[]) =>
     expect.objectContaining({ details: { field, places: ['a', 'b'], values } });

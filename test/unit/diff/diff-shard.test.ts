@@ -1,56 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lib/clock.ts';
-import { type DiffOptions, type DiffResult, diffShard } from '../../../src/diff/diff-shard.ts';
-import type { Difference } from '../../../src/diff/diff-leaves.ts';
+import { diffShard } from '../../../src/diff/diff-shard.ts';
 import type { PlacedView } from '../../../src/diff/diff-slots.ts';
-import type { LeafPage, ShardView, StoredVersion } from '../../../src/shard-copy/shard-copy.ts';
+import { changed, changedPages, compare, many, viewOf } from '../../support/comparing.ts';
 import { MemoryShardCopy, type MemoryShardCopyOptions } from '../../support/memory-shard-copy.ts';
 import { seededRandom, testSeed } from '../../support/seeded-random.ts';
 import { makeVersion } from '../../support/versions.ts';
-
-async function compare(
-  views: PlacedView[],
-  options: Partial<DiffOptions> = {},
-): Promise<{ found: Difference[]; result: DiffResult }> {
-  const diff = diffShard(views, { clock: systemClock, ...options });
-  const found: Difference[] = [];
-  for await (const difference of diff) found.push(difference);
-  return { found, result: diff.result };
-}
-
-async function viewOf(versions: StoredVersion[], options: MemoryShardCopyOptions = {}): Promise<PlacedView> {
-  const copy = new MemoryShardCopy(options);
-  copy.load(versions);
-  copy.build();
-  return { place: copy.place, view: await copy.openView() };
-}
-
-function many(count: number, from = 0): StoredVersion[] {
-  return Array.from({ length: count }, (_, at) => makeVersion({ id: `e${from + at}`, revision: 10n }));
-}
-
-/** The view with some of its answers changed. */
-function changed(placed: PlacedView, change: Partial<ShardView>): PlacedView {
-  const { view } = placed;
-  return {
-    place: placed.place,
-    view: {
-      description: change.description ?? view.description,
-      slots: change.slots ?? ((signal) => view.slots(signal)),
-      leaves: change.leaves ?? ((slots, signal) => view.leaves(slots, signal)),
-      [Symbol.asyncDispose]: async () => undefined,
-    },
-  };
-}
-
-/** The view with its leaf pages passed through `change`. */
-function changedPages(placed: PlacedView, change: (page: LeafPage) => LeafPage[]): PlacedView {
-  return changed(placed, {
-    leaves: async function* (slots, signal) {
-      for await (const page of placed.view.leaves(slots, signal)) yield* change(page);
-    },
-  });
-}
 
 describe('what differs', () => {
   test('agrees with a naive comparison of sets, for 2 to 5 copies', async () => {
@@ -234,6 +189,13 @@ describe('what is refused', () => {
 });
 
 describe('how it ends early', () => {
+  test('a cancelled one does not begin, not even where roots are equal', async () => {
+    const view = await viewOf(many(5));
+    await expect(compare([view, view], { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'cancelled',
+    });
+  });
+
   test.each([
     [{ leaves: 20 }, 'the budget of 20 leaves ran out'],
     [{ bytes: 1000 }, 'the budget of 1000 bytes ran out'],
@@ -245,8 +207,17 @@ describe('how it ends early', () => {
     expect(result.leavesRead).toBeLessThan(60);
   });
 
-  test('a budget that suffices changes nothing', async () => {
+  test('a budget of time is counted from the beginning', async () => {
+    const clock = { ...systemClock, monotonicMs: () => 1e9 };
     const views = [await viewOf(many(20)), await viewOf(many(20, 10))];
+    expect((await compare(views, { clock, budget: { timeMs: 0 } })).result.outcome).toBe('differs');
+  });
+
+  test('a budget that just suffices changes nothing', async () => {
+    const views = [await viewOf(many(20)), await viewOf(many(20, 10))];
+    const { leavesRead, bytes } = (await compare(views)).result;
+    const just = await compare(views, { budget: { leaves: leavesRead, bytes } });
+    expect(just.result.outcome).toBe('differs');
     expect((await compare(views, { budget: { leaves: 40, bytes: 1e6, timeMs: 1e6 } })).result).toMatchObject({
       outcome: 'differs',
       differing: 20,

@@ -1,6 +1,6 @@
 /** What a copy promised of its slots and leaves, broken one promise at a time. */
 import { describe, expect, test } from 'vitest';
-import { diffSlots } from '../../../src/diff/diff-slots.ts';
+import { diffSlots, groupAlike } from '../../../src/diff/diff-slots.ts';
 import { LeafCursor } from '../../../src/diff/leaf-cursor.ts';
 import { entityBytesMax } from '../../../src/property/entity.ts';
 import { DigestComposer } from '../../../src/property/tree-digest.ts';
@@ -44,8 +44,13 @@ class Pages implements AsyncIterable<LeafPage> {
 }
 
 /** Reads a slot of `leaves` to its end. */
-async function readSlot(pages: Pages, slot: number, leaves: number): Promise<LeafCursor> {
-  const cursor = new LeafCursor('peer:1', pages, { checkDigests: true, headSlots: new Set() });
+async function readSlot(
+  pages: Pages,
+  slot: number,
+  leaves: number,
+  headSlots: readonly number[] = [],
+): Promise<LeafCursor> {
+  const cursor = new LeafCursor('peer:1', pages, new Set(headSlots));
   expect(cursor.needsPage).toBe(false);
   cursor.openSlot(summaryOf(slot, leaves));
   while (cursor.needsPage) {
@@ -105,6 +110,40 @@ describe('a cursor over leaves', () => {
     expect((await wrong({ slot: 2, leaves: [short] }, 1)).details).toMatchObject({ key: '61' });
   });
 
+  test('takes heads of digests where they were allowed, of all leaves of a slot alike', async () => {
+    const head = digest.subarray(0, 8);
+    const read = (leaves: Leaf[], headSlots = [2]) =>
+      readSlot(new Pages({ slot: 2, leaves }), 2, leaves.length, headSlots);
+    const withHeads = await read([leaf('a', head), leaf('b', head)]);
+    expect([withHeads.givesHeads, withHeads.summary]).toEqual([true, summaryOf(2, 2)]);
+    // Whole digests may come all the same, and then have to make the slot's.
+    expect((await read([leaf('a'), leaf('b')])).givesHeads).toBe(false);
+    const refused: [Leaf[], number[]][] = [
+      [[leaf('a', head)], [3]],
+      [[leaf('a', head), leaf('b')], [2]],
+      [[leaf('a'), leaf('b', head)], [2]],
+      [[leaf('a', Buffer.alloc(64, 1)), leaf('b')], [2]],
+      [[leaf('a', digest.subarray(0, 9))], [2]],
+    ];
+    for (const [leaves, headSlots] of refused) {
+      await expect(read(leaves, headSlots)).rejects.toMatchObject({ code: 'bad-message' });
+    }
+  });
+
+  test('that stands nowhere wants no page, and one of a source that cannot be stopped is closed', async () => {
+    const pages = {
+      [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true as const, value: null }) }),
+    };
+    const cursor = new LeafCursor('peer:1', pages, new Set());
+    expect([cursor.current, cursor.needsPage, cursor.givesHeads, cursor.summary]).toEqual([
+      undefined,
+      false,
+      false,
+      null,
+    ]);
+    cursor.close();
+  });
+
   test('takes the largest key', async () => {
     await readSlot(new Pages({ slot: 0, leaves: [leaf(Buffer.alloc(2 * entityBytesMax, 1))] }), 0, 1);
   });
@@ -150,7 +189,50 @@ describe('a slot list', () => {
   test.each([
     ['a slot twice', [summaryOf(1, 1), summaryOf(1, 1)]],
     ['a slot beyond the last', [summaryOf(4, 1)]],
+    ['slots out of order', [summaryOf(2, 1), summaryOf(1, 1)]],
+    ['a slot that is no whole number', [summaryOf(1.5, 1)]],
+    ['a slot without leaves', [{ slot: 1, digest, leaves: 0 }, summaryOf(2, 1)]],
+    ['leaves that are no whole number', [{ slot: 1, digest, leaves: 1.5 }]],
   ])('with %s is refused', async (_, summaries) => {
-    await expect(compare(...summaries)).rejects.toMatchObject({ code: 'bad-message' });
+    await expect(compare(...summaries)).rejects.toMatchObject({
+      code: 'bad-message',
+      message: expect.stringContaining('wrong slot list'),
+    });
+  });
+
+  test('with a digest of another length is refused, and read no further', async () => {
+    let ended = false;
+    const summary = { slot: 1, digest: digest.subarray(1), leaves: 1 };
+    const view = {
+      description: { root: digest, leaves: 1, slotScheme: null },
+      slots: async function* () {
+        try {
+          yield [summary];
+        } finally {
+          ended = true;
+        }
+      },
+    };
+    await expect(diffSlots([{ place: 'peer:1', view: view as unknown as ShardView }])).rejects.toMatchObject({
+      code: 'bad-message',
+      details: { place: 'peer:1', slot: 1 },
+    });
+    expect(ended).toBe(true);
+  });
+
+  test('of a source that cannot be stopped is read all the same', async () => {
+    const view = {
+      description: { root: Buffer.alloc(0), leaves: 0, slotScheme: null },
+      slots: () => ({ [Symbol.asyncIterator]: () => ({ next: async () => ({ done: true, value: null }) }) }),
+    };
+    await expect(diffSlots([{ place: 'peer:1', view: view as unknown as ShardView }])).resolves.toEqual({
+      differing: [],
+      compared: 0,
+    });
+  });
+
+  test('groups copies that agree, those without the slot among them', () => {
+    const other = { ...summaryOf(1, 1), digest: Buffer.alloc(64, 1) };
+    expect(groupAlike([null, summaryOf(1, 1), null, other, summaryOf(1, 1)])).toEqual([0, 1, 0, 3, 1]);
   });
 });

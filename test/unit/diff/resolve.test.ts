@@ -29,6 +29,7 @@ test('without versions it is undecided unless all digests agree', () => {
   expect(resolve([leaf(null), leaf(5n, 0n, 2)])).toBeNull();
   expect(resolve([leaf(5n, 0n, 2), null, leaf(null)])).toBeNull();
   expect(resolve([leaf(null), null, leaf(null)])).toEqual({ winners: [0, 2], version: leaf(null) });
+  expect(resolve([leaf(5n), leaf(null)])).toEqual({ winners: [0, 1], version: leaf(5n) });
   expect(resolve([leaf(null), leaf(5n), null])).toEqual({ winners: [0, 1], version: leaf(5n) });
 });
 

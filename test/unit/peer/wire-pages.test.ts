@@ -63,6 +63,7 @@ describe('slots', () => {
   });
 
   test.each<[string, (page: SlotsResponse) => void]>([
+    ['of none', (page) => Object.assign(page, { slots: [], leaves: [], digests: Buffer.alloc(0) })],
     ['without a slot', (page) => page.slots.splice(0)],
     ['with a count too few', (page) => page.leaves.pop()],
     ['with a digest too few', (page) => Object.assign(page, { digests: page.digests.subarray(64) })],
@@ -126,8 +127,39 @@ describe('leaves', () => {
     expect(() => decodeLeafPage(cut)).toThrow(expect.objectContaining({ code: 'bad-message' }));
   });
 
+  test('of which one is larger than a message travel one by one', async () => {
+    const messages = await collect(encodeLeafPages(streamOf([pages[0]!]), { ...whole, pageBytesMax: 50 }));
+    expect(messages.map(({ pages: [page] }) => decodeLeafPage(page!).leaves)).toEqual(
+      pages[0]!.leaves.map((leaf) => [leaf]),
+    );
+    expect(await collect(encodeLeafPages(streamOf([{ slot: 1, leaves: [] }]), whole))).toEqual([]);
+  });
+
+  test('that tell half of their version tell none', async () => {
+    for (const untold of [{ revision: null }, { deleteTime: null }]) {
+      const half = leavesOf(2, 10).map((leaf) => ({ ...leaf, ...untold }));
+      const [message] = await collect(encodeLeafPages(streamOf([{ slot: 5, leaves: half }]), whole));
+      expect(decodeLeafPage(message!.pages[0]!).leaves).toEqual(leavesOf(2, 10, false));
+    }
+  });
+
   const wrong: [string, (page: WireLeafPage) => void][] = [
+    [
+      'of none',
+      (page) =>
+        Object.assign(page, {
+          keyLengths: [],
+          keys: Buffer.alloc(0),
+          digests: Buffer.alloc(0),
+          revisions: [],
+          deleteTimes: [],
+        }),
+    ],
     ['without a leaf', (page) => page.keyLengths.splice(0)],
+    [
+      'with heads for some and digests for others',
+      (page) => Object.assign(page, { digests: Buffer.alloc(8), digestHeads: Buffer.alloc(16) }),
+    ],
     ['with a digest too few', (page) => Object.assign(page, { digests: page.digests.subarray(64) })],
     [
       'with a digest too many',
@@ -137,11 +169,11 @@ describe('leaves', () => {
     ['with a revision and a delete time too few', (page) => [page.revisions.pop(), page.deleteTimes.pop()]],
     ['with a delete time too many', (page) => page.deleteTimes.push(0n)],
     ['with delete times alone', (page) => page.revisions.splice(0)],
-    ['with a key of no bytes', (page) => page.keyLengths.splice(0, 1, 0)],
+    ['with a key of no bytes', (page) => page.keyLengths.splice(0, 2, 0, 20)],
     [
       'with a key that is too long',
       (page) => {
-        Object.assign(page, { keys: Buffer.alloc(keyBytesMax * 2) });
+        Object.assign(page, { keys: Buffer.alloc(keyBytesMax + 21) });
         page.keyLengths.splice(0, 1, keyBytesMax + 1);
       },
     ],

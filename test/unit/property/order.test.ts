@@ -50,6 +50,11 @@ test(`packed versions order as versions do, and come back (TALLYSTICK_SEED=${see
   );
 });
 
+test('a version whose digest is no digest is never packed', () => {
+  const cut = { revision: 1n, deleteTime: 0n, digest: Buffer.alloc(63) };
+  expect(() => packVersion(cut)).toThrow('64 bytes');
+});
+
 test('the total order: revision, then delete time, then digest', () => {
   const of = (revision: bigint, deleteTime: bigint, byte: number): Version => {
     return { revision, deleteTime, digest: Buffer.alloc(64, byte) };
