@@ -1,5 +1,9 @@
 /** A wait that ends in a call unless it is stopped or begun again. */
 import type { Clock } from './clock.ts';
+import { CodedError } from './coded-error.ts';
+
+/** One for all that are stopped: each message of a call stops one, and making an error costs more than the rest of it. */
+const stopped = new CodedError('cancelled', 'a timer was stopped in time');
 
 /** Calls back once when it was started and not stopped or started again for `timeoutMs`. */
 export class IdleTimer {
@@ -28,7 +32,7 @@ export class IdleTimer {
   }
 
   stop(): void {
-    this.#running?.abort();
+    this.#running?.abort(stopped);
     this.#running = null;
   }
 }

@@ -3,6 +3,9 @@ import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
 
+/** One for all waits that were not too long: each call has some, and making an error costs more than the rest of it. */
+const overInTime = new CodedError('cancelled', 'what was waited for came in time');
+
 export interface WaitLimit {
   readonly clock: Clock;
   /** What is waited for; the error names it. */
@@ -28,7 +31,7 @@ export async function withinTime<T>(
   try {
     return await raceSignal(Promise.race([work, timeout]), signal);
   } finally {
-    timer.abort();
+    timer.abort(overInTime);
   }
 }
 

@@ -12,6 +12,7 @@ import { calm, Network, type Weather } from './network.ts';
 import { NodeStore } from './node-store.ts';
 import { Replica, type Serving, type Store } from './replica.ts';
 import { narrowness, serveReplica } from './serve-replica.ts';
+import { UnderWay } from './under-way.ts';
 import { SkewedClock, VirtualTime } from './virtual-time.ts';
 
 /** One seed in this many runs over real databases and tree files, which costs ten times as much. */
@@ -31,6 +32,8 @@ export interface Cluster {
   readonly network: Network;
   readonly replicas: readonly Replica[];
   readonly invariants: Invariants;
+  /** Operations and schedules. */
+  readonly underWay: UnderWay;
   readonly random: SeededRandom;
   readonly entities: number;
   /** Operations before all comes to rest. */
@@ -79,6 +82,7 @@ export function makeCluster(seed: number): Cluster {
     network,
     replicas,
     invariants,
+    underWay: new UnderWay(),
     random: keyedRandom(seed, 'operations'),
     entities: random.pick([1, 2, 6, 24]),
     operations: real ? 30 : 60,

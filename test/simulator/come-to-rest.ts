@@ -21,10 +21,7 @@ export async function comeToRest(
   check: () => Promise<void>,
 ): Promise<void> {
   const { network, replicas, time } = cluster;
-  if (coordinators.running.size > 0) {
-    const ids = [...coordinators.running].map(({ id }) => id);
-    throw new Violation(`${ids.join(', ')} waits for nothing, for ever`);
-  }
+  checkAllEnded(cluster, coordinators);
   network.weather = calm;
   network.cuts.clear();
   network.onCrash = () => undefined;
@@ -35,6 +32,7 @@ export async function comeToRest(
     for (const { kind, store } of replicas) if (kind === 'banyandb') await store.build();
     const { report } = coordinators.start(replicas, 'operator', { confirmed: 1_000_000 });
     await time.run(check);
+    checkAllEnded(cluster, coordinators);
     return await report;
   };
   for (let number = 1; number <= roundsToAgree; number += 1) checkRound(cluster, await round(), number);
@@ -49,6 +47,15 @@ export async function comeToRest(
     if (sameContents(before[at] as Contents, store.contents())) continue;
     throw new Violation(`the third round of a cluster at rest changed ${name}`);
   }
+}
+
+/** Nothing more happens: whatever was begun has ended, or it waits for ever. */
+function checkAllEnded({ underWay }: Cluster, { running }: Coordinators): void {
+  if (running.size > 0) {
+    const ids = [...running].map(({ id }) => id);
+    throw new Violation(`${ids.join(', ')} waits for nothing, for ever`);
+  }
+  underWay.checkEnded();
 }
 
 /** What others can learn from it. */
@@ -95,7 +102,9 @@ async function checkAgreement(cluster: Cluster, least: Contents, most: Contents)
         doubled += 1;
         continue;
       }
-      const [found, due] = [has, wanted].map((version) => (version ? describe(version) : 'nothing'));
+      const [found, due] = [has, wanted ?? least.get(key)].map((version) =>
+        version ? describe(version) : 'nothing',
+      );
       throw new Violation(`all has come to rest; ${name} has ${found} of ${JSON.stringify(key)}, not ${due}`);
     }
   }

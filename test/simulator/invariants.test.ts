@@ -3,41 +3,9 @@ import { describe, expect, test } from 'vitest';
 import type { Version } from '../../src/property/version.ts';
 import type { RoundReport } from '../../src/round/run-round.ts';
 import { Invariants, isAtNode } from './invariants.ts';
-import type { Contents, Replica } from './replica.ts';
+import type { Contents } from './replica.ts';
 import { Run } from './run.ts';
-
-const key = 'n\0e0';
-
-function version(revision: bigint, deleteTime = 0n, content = 1): Version {
-  return { revision, deleteTime, digest: Buffer.alloc(64, content) };
-}
-
-const of = (held: Version): Contents => new Map([[key, held]]);
-
-/** A replica that holds what a test says. */
-class Told {
-  readonly name: string;
-  readonly kind: 'tallystick' | 'banyandb';
-  touched = true;
-  contents: Contents;
-  readonly store = { contents: (): Contents => this.contents, everything: (): Contents[] => [this.contents] };
-
-  constructor(name: string, contents: Contents, kind: 'tallystick' | 'banyandb' = 'tallystick') {
-    this.name = name;
-    this.contents = contents;
-    this.kind = kind;
-  }
-
-  get replica(): Replica {
-    return this as unknown as Replica;
-  }
-
-  now(contents: Contents): Replica[] {
-    this.contents = contents;
-    this.touched = true;
-    return [this.replica];
-  }
-}
+import { key, of, Told, version } from './told-replica.ts';
 
 function looked(before: Version, now: Contents, kind: 'tallystick' | 'banyandb' = 'tallystick'): () => void {
   const invariants = new Invariants();

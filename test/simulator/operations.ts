@@ -63,11 +63,12 @@ export class Operations {
 
   /** Sets all operations on the clock; returns when the last will happen. */
   begin(): number {
-    const { time, random, operations } = this.#cluster;
+    const { time, random, operations, underWay } = this.#cluster;
     let atMs = 0;
     for (let number = 0; number < operations; number += 1) {
       atMs += random.chance(0.5) ? random.below(1_000) : random.below(gapMsMax);
-      void time.wait(atMs, `operation ${String(number).padStart(4, '0')}`).then(() => this.#act());
+      const name = `operation ${String(number).padStart(4, '0')}`;
+      void time.wait(atMs, name).then(() => underWay.track(name, this.#act()));
     }
     return atMs;
   }

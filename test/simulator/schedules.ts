@@ -42,11 +42,14 @@ function optionsOf(replica: Replica, seed: number): ScheduleOptions {
 
 /** Follows schedules at some of the replicas until `untilMs`. */
 export function followSchedules(cluster: Cluster, coordinators: Coordinators, untilMs: number): void {
-  const { replicas, network } = cluster;
+  const { replicas, network, underWay } = cluster;
   for (const replica of replicas) {
     if (replica.kind === 'banyandb' || !keyedRandom(network.seed, `follows ${replica.name}`).chance(0.3))
       continue;
-    void new Follower(cluster, coordinators, replica).follow(untilMs);
+    underWay.track(
+      `the schedule of ${replica.name}`,
+      new Follower(cluster, coordinators, replica).follow(untilMs),
+    );
   }
 }
 

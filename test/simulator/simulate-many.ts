@@ -15,6 +15,9 @@ export interface ManySeeds {
 /** Seeds sent to a process at a time: some seconds of work at most. */
 const seedsPerOrder = 10;
 
+/** An order is done within this time on the slowest machine; one that is not hangs where no virtual time passes. */
+const orderMsMax = 300_000;
+
 /** Orders given out before the earliest of them is done, per process: one slow seed does not stop the others. */
 const ordersAhead = 20;
 
@@ -74,9 +77,9 @@ class Worker {
   order(order: SeedOrder): Promise<SeedResult[]> {
     this.orders += 1;
     const results = this.#last.then(async () => {
-      const answered = once(this.#process, 'message');
+      const answered = once(this.#process, 'message', { signal: AbortSignal.timeout(orderMsMax) });
       this.#process.send(order);
-      const [done] = await Promise.race([answered, this.#exit]);
+      const [done] = await Promise.race([answered.catch(() => tooLong(order)), this.#exit]);
       this.orders -= 1;
       return done as SeedResult[];
     });
@@ -88,4 +91,9 @@ class Worker {
   end(): void {
     if (this.#process.connected) this.#process.disconnect();
   }
+}
+
+function tooLong({ first, count }: SeedOrder): never {
+  const seconds = orderMsMax / 1_000;
+  throw new Error(`one of the seeds ${first} to ${first + count - 1} did not end within ${seconds} seconds`);
 }

@@ -2,13 +2,14 @@
  * One simulated history: operations at random for a while, then all comes to rest and must agree. Everything
  * follows from the seed.
  */
+import { setCrashHook } from '../../src/lib/crash-point.ts';
 import { closeCluster, type Cluster, makeCluster } from './cluster.ts';
 import { comeToRest } from './come-to-rest.ts';
 import { Coordinators } from './coordinators.ts';
 import type { HappeningCounts } from './happenings.ts';
 import { Operations } from './operations.ts';
 import { followSchedules } from './schedules.ts';
-import { closeLeftHandles } from './synchronous-files.ts';
+import { closeLeftHandles, setFileFault } from './synchronous-files.ts';
 
 export interface SeedResult {
   readonly seed: number;
@@ -21,8 +22,12 @@ export interface SeedResult {
 }
 
 /** Runs a seed to its end or to its first broken promise. The synchronous files must be installed. */
-export async function simulateSeed(seed: number): Promise<SeedResult> {
-  const cluster = makeCluster(seed);
+export function simulateSeed(seed: number): Promise<SeedResult> {
+  return simulateCluster(seed, makeCluster(seed));
+}
+
+/** The same with the cluster of the seed as it was made of it. */
+export async function simulateCluster(seed: number, cluster: Cluster): Promise<SeedResult> {
   const coordinators = new Coordinators(cluster);
   let violation: Error | null = null;
   try {
@@ -31,6 +36,9 @@ export async function simulateSeed(seed: number): Promise<SeedResult> {
   } catch (error) {
     violation = error as Error;
   } finally {
+    // Who hangs in the midst of dying has not cleaned up after itself.
+    setCrashHook(null);
+    setFileFault(null);
     await closeLeftHandles();
     await closeCluster(cluster);
   }

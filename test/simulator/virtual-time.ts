@@ -16,6 +16,9 @@ interface Event {
   wake: (() => void) | null;
 }
 
+/** Characters of the trace that go into its digest at once: a call for each note costs more than its bytes. */
+const notedMax = 16_384;
+
 // Not the one of node:timers/promises, which simulations replace.
 const nextTurn = setImmediate;
 
@@ -26,15 +29,24 @@ export class VirtualTime {
   steps = 0;
   readonly #heap: Event[] = [];
   readonly #trace = createHash('sha256');
+  /** Of the trace, and not in its digest yet. */
+  #noted = '';
 
   /** Notes something in the trace. */
   note(text: string): void {
-    this.#trace.update(`${this.nowMs} ${text}\n`);
+    this.#noted += `${this.nowMs} ${text}\n`;
+    if (this.#noted.length > notedMax) this.#hashNoted();
   }
 
   /** Digest of all that happened, in hex; ends the trace. */
   endTrace(): string {
+    this.#hashNoted();
     return this.#trace.digest('hex');
+  }
+
+  #hashNoted(): void {
+    this.#trace.update(this.#noted);
+    this.#noted = '';
   }
 
   /** Resolves `delayMs` from now; rejects at once when aborted. `key` names the wait among all others. */

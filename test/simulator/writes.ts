@@ -4,7 +4,6 @@ import { makeVersion } from '../support/versions.ts';
 import type { Cluster } from './cluster.ts';
 import type { Coordinators } from './coordinators.ts';
 import type { Happening } from './happenings.ts';
-import { Violation } from './invariants.ts';
 import { NodeStore } from './node-store.ts';
 import { Crashed, entityName, group, type Replica, type Store } from './replica.ts';
 
@@ -64,9 +63,6 @@ export class Writes {
       const now = store.contents().get(key);
       if (now !== undefined && now !== before) invariants.wrote([now]);
     }
-    const now = store.contents().get(key);
-    if (now === undefined && before !== undefined)
-      throw new Violation(`${replica.name} lost ${key} to a write`);
   }
 
   #happen(kind: Happening): void {

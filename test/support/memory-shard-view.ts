@@ -30,6 +30,7 @@ export interface ComposedTree {
   readonly root: Buffer;
   readonly summaries: readonly SlotSummary[];
   readonly leavesOfSlot: ReadonlyMap<number, readonly Leaf[]>;
+  readonly liveLeaves: number;
 }
 
 export function respellTree(tree: MemoryTree, spelling: Spelling): MemoryTree {
@@ -73,7 +74,8 @@ function compose(tree: MemoryTree): ComposedTree {
       root.update(summary.digest);
       return summary;
     });
-  return { root: root.finish(), summaries, leavesOfSlot };
+  const liveLeaves = tree.versions.filter((version) => version.deleteTime === 0n).length;
+  return { root: root.finish(), summaries, leavesOfSlot, liveLeaves };
 }
 
 export class MemoryShardView implements ShardView {
@@ -95,7 +97,7 @@ export class MemoryShardView implements ShardView {
       spelling: settings.spelling,
       root: this.#composed.root,
       leaves: versions.length,
-      liveLeaves: foreign ? null : versions.filter((version) => version.deleteTime === 0n).length,
+      liveLeaves: foreign ? null : this.#composed.liveLeaves,
       generation: foreign ? null : tree.sequence,
       watermark: foreign
         ? null
