@@ -8,6 +8,7 @@ import {
   type ApplyResult,
   type StoredVersion,
 } from '../shard-copy/shard-copy.ts';
+import { EncodedVersion } from '../property/encoded-version.ts';
 import { answerInOrder } from './answer-in-order.ts';
 import {
   type ApplyRequest,
@@ -17,13 +18,12 @@ import {
   type FetchResponse,
   FetchResponseSchema,
   type Version,
-  VersionSchema,
 } from './generated/tallystick/v1/shard_pb.ts';
 import { checkPlace, type ServedCall } from './served-call.ts';
 import type { ShardProvider } from './shard-provider.ts';
 import { applyBatchesAheadMax, fetchKeysInFlightMax, fetchKeysMax, reasonLengthMax } from './wire-limits.ts';
 import { asBuffer, badMessage, fromWireSettings, readCount } from './wire-tree.ts';
-import { checkKey, fromWireVersion, toWireVersion, wireVersionBytes } from './wire-version.ts';
+import { checkKey, fromWireVersion, toWireVersion, wireVersionBytes, withoutValue } from './wire-version.ts';
 
 export async function* serveFetch(
   requests: AsyncIterable<FetchRequest>,
@@ -83,8 +83,8 @@ async function* fetchBatches(
       answers = [];
       bytes = 0;
     }
-    if (version === null) answers.push(create(VersionSchema, { key }));
-    else if (more > sendBytesMax) answers.push(create(VersionSchema, { key, tooLarge: true }));
+    if (version === null) answers.push(withoutValue(key));
+    else if (more > sendBytesMax) answers.push(withoutValue(key, { tooLarge: true }));
     else answers.push(toWireVersion(version));
     bytes += more;
   }
@@ -145,7 +145,7 @@ function readBatch({ start, versions }: ApplyRequest): StoredVersion[] {
   const batch = versions.map((wire) => {
     const version = fromWireVersion(wire);
     if (version === null) throw badMessage('a version without a source in a batch to apply');
-    bytes += Buffer.byteLength(version.source);
+    bytes += EncodedVersion.sizeOf(version);
     return version;
   });
   if (bytes > applyBatchBytesMax && batch.length > 1) {

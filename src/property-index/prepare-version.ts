@@ -3,7 +3,8 @@
  * spelling, under the key its source names, with the digest its source makes, in the shard it belongs to.
  */
 import { CodedError } from '../lib/coded-error.ts';
-import { DigestedVersion, sourceDigest } from '../property/digest.ts';
+import { sourceDigest } from '../property/digest.ts';
+import { EncodedVersion } from '../property/encoded-version.ts';
 import { entityBytesMax, entityKey, joinEntity } from '../property/entity.ts';
 import { entityHash, shardOf } from '../property/placement.ts';
 import type { Property } from '../property/property.ts';
@@ -37,31 +38,27 @@ export interface PrepareTarget {
 
 /** Checks a version from another copy. Returns the reason as text where it must be refused. */
 export function prepareIncoming(incoming: StoredVersion, target: PrepareTarget): PreparedVersion | string {
+  const { revision, deleteTime, digest, source } = incoming;
   let property: Property;
   try {
-    property = parseSource(incoming.source);
+    property = parseSource(source);
   } catch (error) {
     if (error instanceof CodedError) return error.message;
     throw error;
   }
-  if (property.modRevision !== incoming.revision) {
-    return `its source has revision ${property.modRevision}, not ${incoming.revision}`;
+  if (property.modRevision !== revision) {
+    return `its source has revision ${property.modRevision}, not ${revision}`;
   }
-  if (!hasItsDigest(incoming)) return 'its digest is not that of its source and delete time';
-  const prepared = prepareProperty(property, incoming.deleteTime, target, incoming);
+  if (!EncodedVersion.isDigested(incoming) && !sourceDigest(source, deleteTime).equals(digest))
+    return 'its digest is not that of its source and delete time';
+  const prepared = prepareProperty(property, deleteTime, target, { source, digest });
   if (typeof prepared === 'string') return prepared;
   if (!prepared.key.equals(incoming.key)) {
     return `its source is of ${joinEntity(property)}, another entity than its key`;
   }
-  const unlike = target.spelling !== unlikeDecidedIn && prepared.source !== incoming.source;
-  if (!unlike || spellProperty(property, unlikeDecidedIn) !== incoming.source) return prepared;
-  return { ...prepared, tieDigest: incoming.digest };
-}
-
-function hasItsDigest(version: StoredVersion): boolean {
-  return (
-    DigestedVersion.is(version) || sourceDigest(version.source, version.deleteTime).equals(version.digest)
-  );
+  const unlike = target.spelling !== unlikeDecidedIn && prepared.source !== source;
+  if (!unlike || spellProperty(property, unlikeDecidedIn) !== source) return prepared;
+  return { ...prepared, tieDigest: digest };
 }
 
 /** Prepares a checked property; `spelled` saves a digest where a source and its digest are known. */

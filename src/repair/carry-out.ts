@@ -8,6 +8,7 @@
  */
 import { CodedError } from '../lib/coded-error.ts';
 import { crashPoint } from '../lib/crash-point.ts';
+import { EncodedVersion } from '../property/encoded-version.ts';
 import type { ApplyOptions, ApplyResult, ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
 import { applyBatchBytesMax, applyBatchRowsMax } from '../shard-copy/shard-copy.ts';
 import type { CarryStep } from './carry-step.ts';
@@ -274,7 +275,7 @@ async function* gatherBatches(steps: AsyncIterable<CarryStep>): AsyncGenerator<B
   let gathered: CarryStep[] = [];
   let bytes = 0;
   for await (const step of steps) {
-    const more = step.step === 'ship' ? Buffer.byteLength(step.version.source) : 0;
+    const more = step.step === 'ship' ? EncodedVersion.sizeOf(step.version) : 0;
     if (gathered.length > 0 && (gathered.length >= applyBatchRowsMax || bytes + more > applyBatchBytesMax)) {
       yield { steps: gathered };
       gathered = [];

@@ -2,6 +2,7 @@
 import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
 import { crashPoint } from '../lib/crash-point.ts';
+import { EncodedVersion } from '../property/encoded-version.ts';
 import type {
   ApplyOptions,
   ApplyResult,
@@ -91,7 +92,7 @@ export class Receiver implements AsyncDisposable {
     if (this.#failure !== null) throw this.#failure;
     crashPoint('carry:send');
     this.counts.shipped += batch.length;
-    for (const { source } of batch) this.counts.bytes += Buffer.byteLength(source);
+    for (const version of batch) this.counts.bytes += EncodedVersion.sizeOf(version);
     const results = await raceSignal(session.apply(batch, signal), signal);
     if (results.length !== batch.length) {
       throw new CodedError('bad-message', `${results.length} results for ${batch.length} versions`, {});

@@ -21,7 +21,7 @@ import type { ApplyOptions, ApplyResult, ApplySession, StoredVersion } from './s
 const youngGenerationMb = 16;
 
 /**
- * Characters of values written since the thread began beyond which it ends with its last stream, at once: what they left in
+ * Bytes of versions written since the thread began beyond which it ends with its last stream, at once: what they left in
  * its memory, some tens of MiB, is given back before a tree of them is built.
  */
 const muchWritten = 32 * 1024 * 1024;
@@ -125,7 +125,8 @@ export class ApplyThread implements AsyncDisposable {
     signal?.addEventListener('abort', cancel, { once: true });
     this.#answers.set(id, answered);
     worker.ref();
-    worker.postMessage({ ...asked, id } satisfies ApplyRequest);
+    const given = asked.kind === 'apply' ? [asked.batch.bytes.buffer] : [];
+    worker.postMessage({ ...asked, id } satisfies ApplyRequest, given);
     try {
       return await answered.promise;
     } catch (error) {
@@ -206,8 +207,10 @@ class ThreadSession implements ApplySession {
 
   async apply(batch: readonly StoredVersion[], signal?: AbortSignal): Promise<readonly ApplyResult[]> {
     assert(!this.#disposed, 'a session is not used after it was disposed');
-    const results = await this.#thread.ask({ kind: 'apply', batch: packBatch(batch) }, signal);
-    await this.#thread.written(batch.reduce((bytes, { source }) => bytes + source.length, 0));
+    const packed = packBatch(batch);
+    const { length } = packed.bytes;
+    const results = await this.#thread.ask({ kind: 'apply', batch: packed }, signal);
+    await this.#thread.written(length);
     return results;
   }
 

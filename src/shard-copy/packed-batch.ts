@@ -1,50 +1,49 @@
 /**
- * A batch of versions on its way into the apply thread. Keys and versions are packed into buffers of their own: a
- * Buffer that is a view would carry all of what it is a view of across the border.
+ * A batch of versions on its way into the apply thread: one piece of memory that changes hands, since a Buffer that is
+ * a view would carry all of what it is a view of across the border.
  */
-import { DigestedVersion } from '../property/digest.ts';
+import { EncodedVersion } from '../property/encoded-version.ts';
 import { packedVersionBytes, packVersion, unpackVersion } from '../property/version.ts';
 import type { StoredVersion } from './shard-copy.ts';
 
 export interface PackedBatch {
   readonly keyLengths: readonly number[];
-  /** Keys, one after another. */
-  readonly keys: Uint8Array;
-  /** Packed versions, one after another. */
-  readonly versions: Uint8Array;
-  readonly sources: readonly string[];
+  readonly sourceLengths: readonly number[];
   /** Per version: its digest was computed from its source in this process, so need not be again. */
-  readonly computed: readonly boolean[];
+  readonly digested: readonly boolean[];
+  /** Key, packed version, source; one version after another. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
 }
 
 export function packBatch(batch: readonly StoredVersion[]): PackedBatch {
-  const keys = new Uint8Array(batch.reduce((bytes, { key }) => bytes + key.length, 0));
-  const versions = new Uint8Array(batch.length * packedVersionBytes);
+  const sources = batch.map(EncodedVersion.bytesOf);
+  const parts = batch.flatMap((version, at) => [version.key, packVersion(version), sources[at] as Buffer]);
+  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let offset = 0;
-  for (const [at, version] of batch.entries()) {
-    keys.set(version.key, offset);
-    offset += version.key.length;
-    versions.set(packVersion(version), at * packedVersionBytes);
+  for (const part of parts) {
+    bytes.set(part, offset);
+    offset += part.length;
   }
   return {
     keyLengths: batch.map(({ key }) => key.length),
-    keys,
-    versions,
-    sources: batch.map(({ source }) => source),
-    computed: batch.map(DigestedVersion.is),
+    sourceLengths: sources.map(({ length }) => length),
+    digested: batch.map(EncodedVersion.isDigested),
+    bytes,
   };
 }
 
-/** Inverse of {@link packBatch}. */
-export function unpackBatch({ keyLengths, keys, versions, sources, computed }: PackedBatch): StoredVersion[] {
-  const keyBytes = Buffer.from(keys.buffer, keys.byteOffset, keys.byteLength);
-  const versionBytes = Buffer.from(versions.buffer, versions.byteOffset, versions.byteLength);
+/** Inverse of {@link packBatch}; the versions are views into its bytes. */
+export function unpackBatch({ keyLengths, sourceLengths, digested, bytes }: PackedBatch): StoredVersion[] {
+  const packed = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let offset = 0;
-  return sources.map((source, at) => {
-    const from = offset;
-    offset += keyLengths[at] ?? 0;
-    const key = keyBytes.subarray(from, offset);
-    const version = { key, ...unpackVersion(versionBytes, at * packedVersionBytes), source };
-    return computed[at] ? new DigestedVersion(version) : version;
+  const next = (length: number): Buffer => {
+    offset += length;
+    return packed.subarray(offset - length, offset);
+  };
+  return keyLengths.map((keyLength, at) => {
+    const key = next(keyLength);
+    const version = unpackVersion(next(packedVersionBytes));
+    const source = next(sourceLengths[at] ?? 0);
+    return new EncodedVersion({ key, ...version, bytes: source, digested: digested[at] ?? false });
   });
 }

@@ -55,9 +55,15 @@ export async function allLeaves(view: ShardView): Promise<Leaf[]> {
   ).flatMap(({ leaves }) => leaves);
 }
 
+/** What a version says, however it is held. */
+function plain({ key, revision, deleteTime, digest, source }: StoredVersion): StoredVersion {
+  return { key, revision, deleteTime, digest, source };
+}
+
 export async function fetchAll(copy: ShardCopy, keys: readonly Buffer[]): Promise<Fetched[]> {
   const found: Fetched[] = [];
-  for await (const fetched of copy.fetch(keys)) found.push(fetched);
+  for await (const { key, version } of copy.fetch(keys))
+    found.push({ key, version: version && plain(version) });
   return found;
 }
 

@@ -190,7 +190,7 @@ describe('requests that cannot be', () => {
   });
 
   test('too large whatever a message is for', async () => {
-    const source = 'x'.repeat(3_000_000);
+    const source = Buffer.alloc(3_000_000, 'x');
     const versionsUp = Array.from({ length: 4 }, () => ({ key, source }));
     using client = new PeerClient({
       place: `127.0.0.1:${pair.port}`,

@@ -28,7 +28,7 @@ test.each<[string, (answer: Version) => Version]>([
   ['a foreign group', ({ key }) => sentUnder(key, { group: 'h', id: 'e1', revision: 11n })],
   ['an older revision than it says', (answer) => ({ ...answer, revision: 11n })],
   ['no delete, though it says one', (answer) => ({ ...answer, deleteTime: 12n })],
-  ['nothing that can be read', (answer) => ({ ...answer, source: '{' })],
+  ['nothing that can be read', (answer) => ({ ...answer, source: Buffer.from('{') })],
 ])('%s', async (_, change) => {
   await using here = await ShardFixture.create(settings);
   await buildTree({ identity: here.identity, settings, clock: systemClock });

@@ -41,7 +41,7 @@ describe('a peer that answers a fetch', () => {
     ['with nothing', answers(() => [])],
     [
       'with what was not asked',
-      answers((list) => [...list, create(VersionSchema, { key: version.key, source: '{}' })]),
+      answers((list) => [...list, create(VersionSchema, { key: version.key, source: Buffer.from('{}') })]),
     ],
     ['about another key', answers((list) => [{ ...list[0]!, key: version.key }, ...list.slice(1)])],
     ['with an empty key', answers((list) => [{ ...list[0]!, key: new Uint8Array() }, ...list.slice(1)])],
@@ -51,7 +51,9 @@ describe('a peer that answers a fetch', () => {
   });
 
   test('with a value that is not what its digest says: whoever stores it refuses it', async () => {
-    const tampering = answers((list) => list.map((answer) => ({ ...answer, source: `${answer.source} ` })));
+    const tampering = answers((list) =>
+      list.map((answer) => ({ ...answer, source: Buffer.concat([answer.source!, Buffer.from(' ')]) })),
+    );
     await using hostile = await startHostileServer(shards(), tampering);
     using client = new PeerClient({ place: `127.0.0.1:${hostile.port}`, clock: systemClock });
     const [fetched] = await Array.fromAsync(new PeerShardCopy(client, 'g', 0).fetch(keys.slice(0, 1)));
@@ -166,7 +168,7 @@ describe('what is no peer', () => {
 });
 
 test('a peer that floods is held back by flow control while nobody reads', async () => {
-  const filler = create(VersionSchema, { key: keys[0]!, source: 'x'.repeat(500_000) });
+  const filler = create(VersionSchema, { key: keys[0]!, source: Buffer.alloc(500_000, 'x') });
   let sent = 0;
   const flood: Tampering = {
     fetch: async function* () {

@@ -110,15 +110,15 @@ export const bugsOfStorage: readonly Bug[] = [
   bug(
     'the apply thread takes every digest for checked',
     'shard-copy/packed-batch.ts',
-    ['return computed[at] ?', 'return sources.length > 0 ?'],
+    ['digested: digested[at] ?? false', 'digested: digested.length > 0'],
     ['unit/shard-copy/apply-thread.test.ts', 'contract/local-shard-copy.test.ts'],
   ),
   bug(
     'versions on their way into the apply thread change places',
     'shard-copy/packed-batch.ts',
     [
-      'versions.set(packVersion(version), at * packedVersionBytes);',
-      'versions.set(packVersion(version), 0);',
+      'packVersion(version), sources[at] as Buffer',
+      'packVersion(batch[0] as StoredVersion), sources[at] as Buffer',
     ],
     ['unit/shard-copy/apply-thread.test.ts', 'contract/local-shard-copy.test.ts'],
   ),

@@ -11,7 +11,8 @@ import {
   versionTooLarge,
   wireVersionBytes,
 } from '../../../src/peer/wire-version.ts';
-import { DigestedVersion, sourceDigest } from '../../../src/property/digest.ts';
+import { sourceDigest } from '../../../src/property/digest.ts';
+import { EncodedVersion } from '../../../src/property/encoded-version.ts';
 import { makeVersion } from '../../support/versions.ts';
 
 const live = makeVersion({ id: 'é', revision: -(2n ** 63n), value: '日本' });
@@ -22,7 +23,7 @@ test.each([live, deleted])('a version comes back, and its digest was computed: $
   const wire = toWireVersion(version);
   const received = fromWireVersion(wire);
   expect(received).toEqual(expect.objectContaining({ ...version }));
-  expect(DigestedVersion.is(received as never)).toBe(true);
+  expect(EncodedVersion.isDigested(received as never)).toBe(true);
   const bytes = toBinary(VersionSchema, wire).length;
   expect(wireVersionBytes(version)).toBeGreaterThanOrEqual(bytes);
   expect(wireVersionBytes(version)).toBeLessThan(bytes + 48);
@@ -33,11 +34,21 @@ test('a version whose digest is another keeps a wrong one', () => {
   expect(received?.digest).toHaveLength(64);
   expect(received?.digest.readBigUInt64LE(0)).toBe(5n);
   expect(received?.digest.equals(sourceDigest(live.source, 0n))).toBe(false);
-  expect(DigestedVersion.is(received as never)).toBe(false);
+  expect(EncodedVersion.isDigested(received as never)).toBe(false);
 });
 
 test('one without a source is none', () => {
   expect(fromWireVersion(create(VersionSchema, { key: live.key }))).toBe(null);
+});
+
+test('one whose source is no UTF-8 has no digest that fits, whatever is said of it', () => {
+  const source = Buffer.from(live.source);
+  source[source.indexOf('日')] = 0xff;
+  const digestHead = sourceDigest(source, 0n).readBigUInt64LE(0);
+  const received = fromWireVersion({ ...toWireVersion(live), source, digestHead });
+  expect(EncodedVersion.isDigested(received as never)).toBe(false);
+  expect(received?.digest.equals(sourceDigest(source, 0n))).toBe(false);
+  expect(received?.digest.equals(sourceDigest(received.source, 0n))).toBe(false);
 });
 
 test('one of an impossible key or delete time is refused', () => {
