@@ -1,7 +1,8 @@
 /** `round`: a repair over all members of a cluster, shard by shard; who cannot be reached is named and left out. */
 import { CodedError } from '../lib/coded-error.ts';
 import type { Member } from '../round/member.ts';
-import { type RoundCopy, type RoundOutcome, type RoundReport, runRound } from '../round/run-round.ts';
+import type { RoundCopy, RoundOutcome, RoundReport } from '../round/round-report.ts';
+import { runRound } from '../round/run-round.ts';
 import { addRepairFlags, changeResult, readableProgress, type RepairFlags } from './changes.ts';
 import { addRun, type AddVerb, type CommandContext, type ExitCode, exitCodes } from './command.ts';
 import { addMemberOptions, type MemberOptions, withMembers } from './member-options.ts';

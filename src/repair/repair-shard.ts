@@ -98,7 +98,7 @@ export async function repairStanding(
   options: CarryOutOptions,
 ): Promise<ShardReport> {
   if (!planned.complete)
-    return emptyReport(target, 'skipped', 'planning it had failed when the plan was made');
+    return emptyReport(target, 'inconclusive', 'planning it had failed when the plan was made');
   const { differing } = planned.counts;
   if (differing === 0) return emptyReport(target, 'skipped', 'the plan has nothing to do for it');
   const { error, copies: carried } = await carryOutOne(planned, target.copies, {

@@ -23,6 +23,8 @@ export interface RepairOptions extends Omit<PlanOptions, 'onHeldBack' | 'heads'>
   readonly dryRun?: boolean;
   /** Where a dry run keeps its plan; replaces what is there. */
   readonly planPath?: string | undefined;
+  /** Whether the plan is kept and its changes are told; where not, it is to be made anew. */
+  readonly keepsPlan?: ((shards: readonly ShardReport[]) => boolean) | undefined;
   /** How many replacements of live properties are confirmed, over all copies; null for none. */
   readonly confirmed?: number | null | undefined;
   /** Where the spool is put; default the system's temporary folder. */
@@ -51,9 +53,9 @@ export async function repairShards(
   try {
     await using plan = await RunPlan.create(join(directory, 'plan'));
     const planning = await planAll(targets, plan, { ...options, heads: !dryRun });
-    return dryRun
-      ? await tellPlanned(targets, planning, plan.shards, options)
-      : await carryOutAll(targets, planning, plan.shards, options);
+    if (!dryRun) return await carryOutAll(targets, planning, plan.shards, options);
+    await tellPlanned(plan.shards, options);
+    return reportPlanning(targets, planning);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
@@ -75,8 +77,10 @@ async function planKept(
       planning = await planAll(targets, spool, options);
       await spool.finish();
     }
+    const report = reportPlanning(targets, planning);
+    if (options.keepsPlan?.(report.shards) === false) return report;
     await using plan = await PlanFile.open(path, options.signal);
-    const report = await tellPlanned(targets, planning, plan.shards, options);
+    await tellPlanned(plan.shards, options);
     await publishFile(path, planPath);
     return report;
   } finally {
@@ -123,16 +127,17 @@ async function planAll(
 }
 
 async function tellPlanned(
-  targets: readonly ShardCopies[],
-  planning: readonly PlanningResult[],
   shards: readonly PlannedShard[],
   { signal, onChange }: RepairOptions,
-): Promise<RepairReport> {
+): Promise<void> {
   for (const planned of shards) {
     for await (const entry of planned.entries(signal)) {
       for (const change of plannedChanges(entry)) await onChange?.(change);
     }
   }
+}
+
+function reportPlanning(targets: readonly ShardCopies[], planning: readonly PlanningResult[]): RepairReport {
   return combineReports(
     pair(targets, planning).map(({ target, result }) =>
       'report' in result ? result.report : reportPlanned(target, result.plan),
@@ -188,7 +193,9 @@ function fitTarget(path: string, { head }: PlannedShard, targets: readonly Shard
     );
   }
   const absent = copies.find(({ place }) => !target.copies.some((copy) => copy.place === place));
-  if (absent === undefined) return target;
+  // Other copies of it the plan knows nothing of.
+  const planned = target.copies.filter(({ place }) => copies.some((copy) => copy.place === place));
+  if (absent === undefined) return { ...target, copies: planned };
   throw new CodedError('bad-plan', `${path} is for ${absent.place}, which is not among these places`, {
     file: path,
     place: absent.place,

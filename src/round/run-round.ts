@@ -6,18 +6,12 @@
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { carryOutPlanFile, type RepairOptions, repairShards } from '../repair/repair-shards.ts';
-import { combineReports, noCounts, type RepairReport, type ShardReport } from '../repair/report.ts';
+import type { RepairReport, ShardReport } from '../repair/report.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import { listedEqual } from './listed-equal.ts';
-import {
-  type AbsentHolder,
-  absentHolders,
-  type AskedMember,
-  matchMembers,
-  type Narrowing,
-  readableAbsent,
-} from './match-members.ts';
+import { absentHolders, type AskedMember, matchMembers, type Narrowing } from './match-members.ts';
 import type { BuildOrder, LostMember, Member } from './member.ts';
+import { type RoundReport, roundReport, sameShard } from './round-report.ts';
 
 export interface RoundOptions extends RepairOptions {
   readonly narrowing?: Narrowing;
@@ -28,28 +22,6 @@ export interface RoundOptions extends RepairOptions {
 /** What a round does before and after it repairs. */
 export type RoundStep = 'ask' | 'build';
 
-export type RoundOutcome = 'converged' | 'differs' | 'inconclusive' | 'failed';
-
-/** How one member came through. */
-export interface RoundCopy {
-  readonly place: string;
-  readonly outcome: RoundOutcome;
-  /** It could not be reached, or not to the end. */
-  readonly lost: boolean;
-  /** Versions applied there. */
-  readonly changed: number;
-  /** Shards whose tree does not show what it has by now, and will when it is built next. */
-  readonly awaitsBuild: readonly BuildOrder[];
-  readonly reason: string | null;
-}
-
-export interface RoundReport {
-  readonly outcome: RoundOutcome;
-  readonly reason: string | null;
-  readonly repair: RepairReport;
-  readonly copies: readonly RoundCopy[];
-}
-
 /**
  * Runs a round over `members`. Throws `fuse` before anything changes, `cancelled`, and what matching throws; where
  * a kept plan is carried out also why a member cannot be reached, for a plan is of all of them.
@@ -58,7 +30,8 @@ export async function runRound(members: readonly Member[], options: RoundOptions
   const lost: LostMember[] = [];
   let asked = await askMembers(members, lost, options);
   throwLost(lost, options);
-  if (asked.length === 0) return roundReport({ members, reports: [], lost, absent: [] }, options);
+  const how = { members, lost, dryRun: options.dryRun === true, carriesPlan: carriesPlan(options) };
+  if (asked.length === 0) return roundReport({ ...how, targets: [], reports: [], absent: [] });
   const present = matchMembers(asked, options.narrowing ?? {}).map(shardPlaces);
   asked = await buildTrees(asked, lost, present, options);
   // Listed once more, now of fresh trees: one round trip tells which shards agree, however many there are.
@@ -69,26 +42,30 @@ export async function runRound(members: readonly Member[], options: RoundOptions
   );
   throwLost(lost, options);
   const reports: ShardReport[] = [];
-  let targets = asked.length === 0 ? [] : matchMembers(asked, options.narrowing ?? {});
-  const absent = absentHolders(targets, asked, lost);
-  targets = targets.filter((target) => {
+  const all = asked.length === 0 ? [] : matchMembers(asked, options.narrowing ?? {});
+  const absent = absentHolders(all, asked, lost);
+  let targets = all.filter((target) => {
     const equal = options.planPath === undefined ? listedEqual(target, asked) : null;
     if (equal !== null) reports.push(equal);
     return equal === null;
   });
   // Bounded by the members: every further turn is without one that was lost.
   while (targets.length > 0) {
-    const { shards } = await repairTargets(targets, options);
+    const keepsPlan = (planned: readonly ShardReport[]): boolean => lostPlaces(planned, asked).size === 0;
+    const { shards } = await repairTargets(targets, { ...options, keepsPlan });
     const gone = carriesPlan(options) ? new Map<string, CodedError>() : lostPlaces(shards, asked);
-    reports.push(...shards.filter((shard) => !isLost(shard, gone)));
+    // A plan that is kept is of all shards, so all are planned anew.
+    const again = options.planPath !== undefined && gone.size > 0 ? shards : [];
+    const open = [...again, ...shards.filter((shard) => isLost(shard, gone))];
+    reports.push(...shards.filter((shard) => !open.includes(shard)));
     lost.push(...asked.flatMap(({ member }) => lostMember(member, gone)));
     asked = asked.filter(({ member }) => !gone.has(member.place));
     targets = targets
-      .filter((target) => shards.some((shard) => sameShard(shard, target) && isLost(shard, gone)))
+      .filter((target) => open.some((shard) => sameShard(shard, target)))
       .map((target) => ({ ...target, copies: target.copies.filter(({ place }) => !gone.has(place)) }));
   }
   await buildTrees(asked, lost, reports.filter(({ changed }) => changed > 0).map(shardPlaces), options);
-  return roundReport({ members, reports, lost, absent }, options);
+  return roundReport({ ...how, targets: all, reports, absent });
 }
 
 /** Whether a plan that was kept is carried out, rather than one made now. */
@@ -189,97 +166,4 @@ function isLost({ outcome, error }: ShardReport, gone: ReadonlyMap<string, Coded
 
 function keptAll(outcome: ShardReport['outcome'], { code }: CodedError): boolean {
   return outcome === 'failed' || code === 'no-tree';
-}
-
-function sameShard(a: { group: string; shard: number }, b: { group: string; shard: number }): boolean {
-  return a.group === b.group && a.shard === b.shard;
-}
-
-interface RoundParts {
-  readonly members: readonly Member[];
-  readonly reports: readonly ShardReport[];
-  readonly lost: readonly LostMember[];
-  readonly absent: readonly AbsentHolder[];
-}
-
-function roundReport({ members, reports, lost, absent }: RoundParts, options: RoundOptions): RoundReport {
-  const repair = reports.length === 0 ? { ...combineReports([]), ...noCounts } : combineReports(reports);
-  const copies = members.map(({ place }) => copyReport(place, reports, lost, options));
-  for (const [name, [first]] of Map.groupBy(absent, (holder) => holder.name)) {
-    if (first === undefined) continue;
-    const reason = readableAbsent(first);
-    copies.push({ place: name, outcome: 'inconclusive', lost: true, changed: 0, awaitsBuild: [], reason });
-  }
-  const first = (outcome: RoundOutcome): RoundCopy | undefined =>
-    copies.find((copy) => copy.outcome === outcome);
-  const fault = reports.find((report) => report.outcome === 'failed' && !failedByLoss(report));
-  if (fault !== undefined) return { outcome: 'failed', reason: fault.reason, repair, copies };
-  // A copy that was lost explains those that only miss what it had.
-  const missing =
-    copies.find((copy) => copy.outcome === 'inconclusive' && copy.lost) ?? first('inconclusive');
-  if (missing !== undefined) {
-    return { outcome: 'inconclusive', reason: `${missing.place}: ${missing.reason}`, repair, copies };
-  }
-  if (repair.outcome === 'inconclusive')
-    return { outcome: 'inconclusive', reason: repair.reason, repair, copies };
-  if (carriesPlan(options) && repair.kept > 0) {
-    const reason = `${repair.kept} planned changes were not made, for the copies have changed since the plan`;
-    return { outcome: 'inconclusive', reason, repair, copies };
-  }
-  return { outcome: repair.outcome === 'differs' ? 'differs' : 'converged', reason: null, repair, copies };
-}
-
-/**
- * Whether copies were lost while a shard was carried out: what failed beside them may only have been theirs to
- * give, which the next round with all copies tells.
- */
-function failedByLoss({ error, copies }: ShardReport): boolean {
-  return error === null && copies.some((copy) => copy.error !== null);
-}
-
-function copyReport(
-  place: string,
-  reports: readonly ShardReport[],
-  lost: readonly LostMember[],
-  { dryRun = false }: RoundOptions,
-): RoundCopy {
-  const awaitsBuild = reports
-    .filter(({ copies }) => copies.some((copy) => copy.place === place && copy.awaitsBuild))
-    .map(({ group, shard }) => ({ group, shard }));
-  const mine = reports.flatMap(({ copies }) => copies.filter((copy) => copy.place === place));
-  const changed = mine.reduce((sum, copy) => sum + copy.changed, 0);
-  const gone = lost.find(({ member }) => member.place === place);
-  if (gone !== undefined)
-    return { place, outcome: 'inconclusive', lost: true, changed, awaitsBuild, reason: gone.error.message };
-  const error = mine.find((copy) => copy.error !== null)?.error ?? null;
-  if (error !== null)
-    return { place, outcome: 'inconclusive', lost: true, changed, awaitsBuild, reason: error.message };
-  const faults = reports.filter(({ copies }) =>
-    copies.some((copy) => copy.place === place && copy.failed > 0),
-  );
-  const heldBack = mine.reduce((sum, copy) => sum + copy.heldBack, 0);
-  const held = heldBack === 0 ? null : `${heldBack} versions are held back`;
-  if (!dryRun && faults.some((report) => !failedByLoss(report))) {
-    const reason = held ?? 'some versions could not be applied';
-    return { place, outcome: 'failed', lost: false, changed, awaitsBuild, reason };
-  }
-  if (!dryRun && faults.length > 0) {
-    return {
-      place,
-      outcome: 'inconclusive',
-      lost: false,
-      changed,
-      awaitsBuild,
-      reason: 'some of what it lacks was only at a copy that was lost',
-    };
-  }
-  const differs = dryRun && reports.some(({ outcome }) => outcome === 'differs');
-  return {
-    place,
-    outcome: differs ? 'differs' : 'converged',
-    lost: false,
-    changed,
-    awaitsBuild,
-    reason: held,
-  };
 }

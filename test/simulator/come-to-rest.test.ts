@@ -1,6 +1,6 @@
 /** Each check of the end of a history can fail: what is wrong there, made by hand, is noticed by the check that is for it. */
 import { describe, expect, test } from 'vitest';
-import type { RoundReport } from '../../src/round/run-round.ts';
+import type { RoundReport } from '../../src/round/round-report.ts';
 import { entityKey } from '../../src/property/entity.ts';
 import type { Cluster } from './cluster.ts';
 import { comeToRest } from './come-to-rest.ts';

@@ -4,7 +4,7 @@
  * them is exactly what no push may bring or can mend.
  */
 import type { Version } from '../../src/property/version.ts';
-import type { RoundReport } from '../../src/round/run-round.ts';
+import type { RoundReport } from '../../src/round/round-report.ts';
 import type { Cluster } from './cluster.ts';
 import type { Coordinators } from './coordinators.ts';
 import { describe, isAtNode, joined, orderOf, sameContents, Violation } from './invariants.ts';

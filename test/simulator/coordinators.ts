@@ -2,7 +2,8 @@
 import fs from 'node:fs';
 import { join } from 'node:path';
 import { CodedError } from '../../src/lib/coded-error.ts';
-import { type RoundOptions, type RoundReport, runRound } from '../../src/round/run-round.ts';
+import type { RoundReport } from '../../src/round/round-report.ts';
+import { type RoundOptions, runRound } from '../../src/round/run-round.ts';
 import type { Member } from '../../src/round/member.ts';
 import type { Cluster } from './cluster.ts';
 import { keyedRandom } from './keyed-random.ts';

@@ -1,7 +1,7 @@
 /** Each invariant of the simulator can fail: a broken promise, made by hand, is noticed by the invariant that is for it. */
 import { describe, expect, test } from 'vitest';
 import type { Version } from '../../src/property/version.ts';
-import type { RoundReport } from '../../src/round/run-round.ts';
+import type { RoundReport } from '../../src/round/round-report.ts';
 import { Invariants, isAtNode } from './invariants.ts';
 import type { Contents } from './replica.ts';
 import { Run } from './run.ts';

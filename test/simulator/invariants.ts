@@ -2,7 +2,7 @@
  * What must hold in a simulated cluster, whatever happens. Written without the order and the comparisons of the
  * code under test, so that a fault there does not hide itself.
  */
-import type { RoundReport } from '../../src/round/run-round.ts';
+import type { RoundReport } from '../../src/round/round-report.ts';
 import type { Version } from '../../src/property/version.ts';
 import type { Contents, Replica } from './replica.ts';
 import type { Run } from './run.ts';

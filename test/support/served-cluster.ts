@@ -5,7 +5,8 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { PeerClient } from '../../src/peer/peer-client.ts';
 import type { RepairChange } from '../../src/repair/report.ts';
 import { PeerMember } from '../../src/round/peer-member.ts';
-import { type RoundReport, runRound } from '../../src/round/run-round.ts';
+import type { RoundReport } from '../../src/round/round-report.ts';
+import { runRound } from '../../src/round/run-round.ts';
 import { propertyRecord, runCli, writeRecords } from './run-cli.ts';
 import { type ServeOptions, ServedReplica } from './served-replica.ts';
 
