@@ -2,6 +2,7 @@
  * Tallystick beside a real BanyanDB whose nodes drifted apart. Skipped unless the variable BANYANDB_BIN names a BanyanDB
  * server program; then it takes some minutes, most of them until the cluster notices that a node is gone or back.
  */
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Clock, systemClock } from '../../src/lib/clock.ts';
 import { BanyandbCluster, banyandbProgram } from '../support/banyandb-cluster.ts';
@@ -174,6 +175,53 @@ describe.skipIf(banyandbProgram === '')(
         expect(await cluster.gateway.query(group)).toEqual(live);
       },
       4 * minute,
+    );
+
+    test(
+      'a round that would replace most of a node stops at the fuse, and goes on where the number is confirmed',
+      async () => {
+        const fused = new BanyandbVerbs(cluster, 'fused');
+        const [, , third = ''] = cluster.places;
+        const ids = idsOf('id', 120);
+        const rewrittenThere = ids.slice(0, 80);
+        const deletedThere = ids.slice(80, 90);
+        const pushed = async (): Promise<number> =>
+          await cluster.metric(third, 'property_scheduler_property_repair_success_count', 'fused');
+        await cluster.gateway.makeGroup('fused', 1);
+        await cluster.gateway.writeAll('fused', ids, 'first');
+        await fused.untilTreesHold(121);
+        await fused.settledRound();
+        await cluster.stop(third);
+        await cluster.gateway.writeAll('fused', rewrittenThere, 'second');
+        await cluster.gateway.removeAll('fused', deletedThere);
+        await cluster.restart(third);
+        await fused.auditOf([...rewrittenThere, ...deletedThere]);
+        const before = await pushed();
+        const folder = temporaryFolder();
+        const plan = ['--plan', join(folder, 'plan')];
+        expect((await fused.run('round', ['--dry-run', ...plan])).code).toBe(1);
+        for (const more of [[], ['--confirm', '89'], plan, [...plan, '--confirm', '89']]) {
+          const stopped = await fused.run('round', more);
+          expect(stopped.code).toBe(2);
+          expect(stopped.last).toMatchObject({ error: { code: 'fuse', count: 90, places: [third] } });
+        }
+        expect(await pushed()).toBe(before);
+        await fused.auditOf([...rewrittenThere, ...deletedThere]);
+        // The two other nodes stamped their deletes unlike, so one of each of these is pushed as well.
+        const confirmed = await fused.run('round', [...plan, '--confirm', '90']);
+        expect(confirmed.code).toBe(0);
+        expect(summaryOf(confirmed)).toMatchObject({ outcome: 'converged', changed: 100, failed: 0 });
+        await fused.settledRound();
+        const live = new Map([
+          ['first', 'x'],
+          ...rewrittenThere.map((id): [string, string] => [id, 'second']),
+          ...ids.slice(90).map((id): [string, string] => [id, 'first']),
+        ]);
+        // One of each entity, and the replaced one of each that was written twice.
+        const documents = 121 + rewrittenThere.length;
+        await fused.expectAgreement(folder, { live, documents });
+      },
+      6 * minute,
     );
   },
 );
