@@ -3,6 +3,7 @@
  * did not take it, so each is followed by the question what it has now: that answer comes in any case, unless the node
  * could do neither.
  */
+import type { Clock } from '../lib/clock.ts';
 import { joinEntity } from '../property/entity.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { compareVersions } from '../property/version.ts';
@@ -26,9 +27,11 @@ export interface Push extends Candidate {
 interface Sent {
   readonly entity: string;
   readonly push: Push;
+  readonly atMs: number;
 }
 
 export interface PushStreamOptions {
+  readonly clock: Clock;
   readonly known: NodeTree | null;
   readonly pace: PushPace;
   readonly signal: AbortSignal | undefined;
@@ -40,6 +43,8 @@ export class PushStream implements AsyncDisposable {
   #stream: RepairStream | null = null;
   /** The entity asked for last, while its answer is due. */
   #fence: string | null = null;
+  /** When the last answer came. */
+  #answeredMs = 0;
 
   constructor(place: NodePlace, options: PushStreamOptions) {
     this.#place = place;
@@ -53,23 +58,22 @@ export class PushStream implements AsyncDisposable {
   async push(pushes: readonly Push[], known: string | null): Promise<readonly ApplyResult[]> {
     const results: ApplyResult[] = [];
     const due: Sent[] = [];
+    const { pace, signal } = this.#options;
     let sent = 0;
     if (pushes.length === 0) return results;
     this.#fence = null;
-    // Ends: every turn sends a push, or ends the wait for at least one.
+    // Ends: every turn sends a push, ends the wait for at least one, or for the pace.
     while (results.length < pushes.length || this.#fence !== null) {
       const next = pushes[sent];
       if (next === undefined && known !== null && this.#fence === null && due.length > 0) {
         this.#fence = known;
         this.#stream?.send({ case: 'propertyMissing', value: { entity: known } });
       }
-      if (next !== undefined && due.length < pushesInFlightMax) {
-        await this.#options.pace.wait(this.#options.signal);
+      if (next !== undefined && due.length < pushesInFlightMax && pace.take()) {
         due.push(await this.#send(next));
         sent++;
-      } else {
-        results.push(...(await this.#takeAnswer(due)));
-      }
+      } else if (next === undefined || due.length > 0) results.push(...(await this.#takeAnswer(due)));
+      else await pace.wait(signal);
     }
     return results;
   }
@@ -121,7 +125,7 @@ export class PushStream implements AsyncDisposable {
       sync(version.deleteTime);
     }
     stream.send({ case: 'propertyMissing', value: { entity } });
-    return { entity, push };
+    return { entity, push, atMs: this.#options.clock.monotonicMs() };
   }
 
   /** Takes the answer to the first push that is due; results for it and for those before it that got none. */
@@ -138,8 +142,18 @@ export class PushStream implements AsyncDisposable {
       throw connection.wrong(`a value of ${found.entity}, which was not pushed`, { group, shard });
     }
     due.splice(0, at + 1);
+    if (at === 0) this.#tellPace(sent);
     const silent = Array.from({ length: at }, () => noAnswer);
     return [...silent, resultOf(sent.push, candidateOf(found.property, found.version).version)];
+  }
+
+  /** The node takes the pushes of a stream one by one, so it began with this one when it had answered the one before. */
+  #tellPace({ atMs, push }: Sent): void {
+    const { clock, pace } = this.#options;
+    const now = clock.monotonicMs();
+    const tookMs = now - Math.max(atMs, this.#answeredMs);
+    this.#answeredMs = now;
+    pace.took(tookMs / (push.settle ? settlingPushes : 1));
   }
 
   /** What the node has now of a pushed entity; null where it has answered everything it is going to. */
@@ -159,8 +173,11 @@ export class PushStream implements AsyncDisposable {
   }
 }
 
-/** Three pushes where one is settled, and the question. */
-const answersPerPush = 4;
+/** A settled version is pushed so often. */
+const settlingPushes = 3;
+
+/** As many, and the question. */
+const answersPerPush = settlingPushes + 1;
 
 /** What a node may still send after the last push: the page it was at, and the one that ends them. */
 const endMessagesMax = 1_000_000;

@@ -1,12 +1,10 @@
 /** Pushes batches to a node over as many streams as pay off, all at one pace. */
-import type { Clock } from '../lib/clock.ts';
 import type { ApplyResult } from '../shard-copy/shard-copy.ts';
 import { type Push, PushStream, type PushStreamOptions } from './push-stream.ts';
 import type { PushWidth } from './push-width.ts';
 import type { NodePlace } from './repair-stream.ts';
 
 export interface PushStreamsOptions extends PushStreamOptions {
-  readonly clock: Clock;
   readonly width: PushWidth;
 }
 
@@ -23,10 +21,12 @@ export class PushStreams implements AsyncDisposable {
 
   /** As {@link PushStream.push}. */
   async push(pushes: readonly Push[], known: string | null): Promise<readonly ApplyResult[]> {
-    const { clock, width } = this.#options;
+    const { clock, pace, width } = this.#options;
     const count = Math.min(width.streams, pushes.length);
     while (this.#streams.length < count) this.#streams.push(new PushStream(this.#place, this.#options));
+    pace.over(count);
     const startedMs = clock.monotonicMs();
+    const pacedMs = pace.waitedMs;
     // All end before an error is told, so that nothing is under way when the streams are closed.
     const ended = await Promise.allSettled(
       this.#streams.slice(0, count).map((stream, at) => {
@@ -38,7 +38,9 @@ export class PushStreams implements AsyncDisposable {
       if (one.status === 'rejected') throw one.reason;
       return one.value;
     });
-    if (count === width.streams) width.took(pushes.length, clock.monotonicMs() - startedMs);
+    if (count === width.streams) {
+      width.took(pushes.length, clock.monotonicMs() - startedMs, (pace.waitedMs - pacedMs) / count);
+    }
     return pushes.flatMap((_, position) => {
       const result = shares[position % count]?.[Math.floor(position / count)];
       return result === undefined ? [] : [result];

@@ -19,8 +19,8 @@ const spanMs = 1_500;
 /** Pushing before it is tried anew: trying costs a span or two. */
 const holdMs = 30_000;
 
-/** A rate this near to the limit is the limit's, and more streams change nothing. */
-const nearLimit = 0.95;
+/** Where the streams wait for their pace for more than this share of the time, more of them change nothing. */
+const pacedShare = 0.05;
 
 /** The share of the time left that twice as many streams may be hoped to save, when they are not tried yet. */
 const hopedShare = 0.25;
@@ -31,8 +31,6 @@ function buildMs(properties: number): number {
 }
 
 export interface PushWidthOptions {
-  /** Pushes a second that are allowed; 0 for no limit. */
-  readonly perSecond: number;
   /** Pushes that are to come; 0 where nobody knows: then one stream has to do. */
   readonly expected: number;
   /** What the node has of this shard before. */
@@ -45,6 +43,7 @@ export class PushWidth {
   #left: number;
   #pushes = 0;
   #elapsedMs = 0;
+  #pacedMs = 0;
   /** Pushes a second with half as many streams; null where those were not measured. */
   #halfRate: number | null = null;
   #heldMs = 0;
@@ -59,9 +58,9 @@ export class PushWidth {
     return this.#streams;
   }
 
-  /** Tells how long pushes took over {@link streams} streams. */
-  took(pushes: number, elapsedMs: number): void {
-    assert(pushes >= 0 && elapsedMs >= 0, 'pushes take time');
+  /** Tells how long pushes took over {@link streams} streams, and how much of that each waited for its pace. */
+  took(pushes: number, elapsedMs: number, pacedMs: number): void {
+    assert(pushes >= 0 && elapsedMs >= 0 && pacedMs >= 0, 'pushes take time');
     this.#left = Math.max(0, this.#left - pushes);
     if (this.#heldMs > 0) {
       this.#heldMs -= elapsedMs;
@@ -70,6 +69,7 @@ export class PushWidth {
     }
     this.#pushes += pushes;
     this.#elapsedMs += elapsedMs;
+    this.#pacedMs += pacedMs;
     if (this.#elapsedMs < spanMs) return;
     const rate = (1000 * this.#pushes) / this.#elapsedMs;
     if (this.#halfRate !== null && rate < margin * this.#halfRate) this.#hold(this.#streams / 2);
@@ -78,9 +78,8 @@ export class PushWidth {
   }
 
   #mayDouble(rate: number): boolean {
-    const { perSecond, properties } = this.#options;
-    if (2 * this.#streams > pushStreamsMax) return false;
-    if (perSecond > 0 && rate >= nearLimit * perSecond) return false;
+    const { properties } = this.#options;
+    if (2 * this.#streams > pushStreamsMax || this.#pacedMs > pacedShare * this.#elapsedMs) return false;
     const savedMs = hopedShare * ((1000 * this.#left) / rate);
     return savedMs > this.#streams * buildMs(properties + this.#options.expected);
   }
@@ -90,6 +89,7 @@ export class PushWidth {
     this.#halfRate = halfRate;
     this.#pushes = 0;
     this.#elapsedMs = 0;
+    this.#pacedMs = 0;
   }
 
   #hold(streams: number): void {

@@ -38,7 +38,7 @@ export function addNodeOptions(command: Command): Command {
     .option('--liaison <host:port>', 'liaison that tells groups and shards, for BanyanDB nodes')
     .option(
       '--push-rate <count>',
-      `versions a second pushed to one BanyanDB node, 0 for no limit (default ${defaultPushesPerSecond})`,
+      `most versions a second pushed to one BanyanDB node, fewer while it is busy; 0 for as fast as it takes them (default ${defaultPushesPerSecond})`,
       wholeNumber(0, 1_000_000),
     )
     .option(
@@ -67,7 +67,10 @@ export function pushRateOf(members: readonly Member[], { pushRate }: NodeOptions
 
 /** Says so. */
 export function readableRate(pushRate: number): string {
-  const rate = pushRate === 0 ? 'as fast as they take them' : `at most ${pushRate} a second to each`;
+  const rate =
+    pushRate === 0
+      ? 'as fast as they take them'
+      : `at most ${pushRate} a second to each, fewer while it is busy`;
   return `BanyanDB nodes: versions pushed ${rate} (--push-rate)`;
 }
 

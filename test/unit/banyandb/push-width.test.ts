@@ -10,13 +10,13 @@ interface Pushed {
   readonly seconds: number;
 }
 
-/** Pushes as many as are expected, in batches, to a node that takes `rate(streams, batch)` a second. */
+/** Pushes as many as are expected, in batches, at most `perSecond` a second, to a node that takes `rate(streams, batch)`. */
 function pushAll(
-  options: Partial<PushWidthOptions> & { expected: number },
+  options: Partial<PushWidthOptions> & { expected: number; perSecond?: number },
   rate: (streams: number, at: number) => number,
 ): Pushed {
   const { perSecond = 0, properties = 0, expected } = options;
-  const width = new PushWidth({ perSecond, expected, properties });
+  const width = new PushWidth({ expected, properties });
   const streams: number[] = [];
   let seconds = 0;
   for (let at = 0; at * batch < expected; at++) {
@@ -24,7 +24,7 @@ function pushAll(
     const taken = rate(width.streams, at);
     const took = batch / (perSecond === 0 ? taken : Math.min(perSecond, taken));
     seconds += took;
-    width.took(batch, 1000 * took);
+    width.took(batch, 1000 * took, 1000 * (took - batch / taken));
   }
   return { streams, seconds };
 }
@@ -96,8 +96,8 @@ describe('the number of streams', () => {
   });
 
   test('is one where nobody knows how much is to come', () => {
-    const width = new PushWidth({ perSecond: 0, expected: 0, properties: 0 });
-    for (let at = 0; at < 50; at++) width.took(batch, 1_000);
+    const width = new PushWidth({ expected: 0, properties: 0 });
+    for (let at = 0; at < 50; at++) width.took(batch, 1_000, 0);
     expect(width.streams).toBe(1);
   });
 });
