@@ -9,6 +9,7 @@ import { table } from '../../src/commands/output.ts';
 import { applyCase } from './apply-case.ts';
 import { banyandbBuildCase } from './banyandb-build-case.ts';
 import { banyandbFillCase } from './banyandb-fill-case.ts';
+import { banyandbWritersCase } from './banyandb-writers-case.ts';
 import { type BenchCase, type Figure, passes } from './bench-case.ts';
 import { buildCase } from './build-case.ts';
 import { diffCase } from './diff-case.ts';
@@ -25,6 +26,7 @@ const cases: readonly BenchCase[] = [
   writeCase(10_000, 32, 1_000),
   banyandbFillCase(10_000, 2_000),
   { ...banyandbFillCase(1_000, 2_000), onlyNamed: true },
+  banyandbWritersCase(6_000, 2_000),
   banyandbBuildCase([1_000, 10_000]),
   { ...banyandbBuildCase([100_000]), onlyNamed: true },
 ];
