@@ -24,6 +24,8 @@ interface AuditedPeer {
   readonly kind: Member['kind'] | null;
   readonly root: Buffer | null;
   readonly leaves: number | null;
+  /** Whether its index has moved on since the tree; null where nobody tells. */
+  readonly stale: boolean | null;
   readonly error: string | null;
 }
 
@@ -101,7 +103,7 @@ async function auditShard(context: CommandContext, target: ShardCopies, audit: A
   for (const holder of absentHolders([target], asked, lost)) {
     const { name } = holder;
     const error = readableAbsent(holder);
-    peers.push({ place: name, name, kind: 'banyandb', root: null, leaves: null, error });
+    peers.push({ ...{ place: name, name, kind: 'banyandb' }, ...untold, error });
     totals.inconclusive(`${name} ${error}`);
   }
   const { group, shard } = target;
@@ -138,17 +140,23 @@ function peerOf(
     name,
     // Whoever listens at an address is taken for a Tallystick until it says what it is.
     kind: kind === 'tallystick' && name === null ? null : kind,
-    root: tree?.root ?? null,
-    leaves: tree?.leaves ?? null,
+    ...(tree === null ? untold : { root: tree.root, leaves: tree.leaves, stale: staleOf(kind, tree) }),
     error: error?.message ?? null,
   };
 }
 
+const untold = { root: null, leaves: null, stale: null };
+
+// Neither a BanyanDB node nor a file tells what was written since.
+function staleOf(kind: Member['kind'], { stale }: ViewDescription): boolean | null {
+  return kind === 'tallystick' || kind === 'root' ? stale : null;
+}
+
 function readableShard(group: string, shard: number, peers: readonly AuditedPeer[]): string {
-  const lines = peers.map(({ place, name, root, leaves, error }) => {
+  const lines = peers.map(({ place, name, root, leaves, stale, error }) => {
     const who = name === null ? place : `${place} (${name})`;
     return error === null
-      ? `  ${who}: ${leaves} leaves, root ${toHex(root ?? Buffer.alloc(0)).slice(0, 16) || 'empty'}`
+      ? `  ${who}: ${leaves} leaves, root ${toHex(root ?? Buffer.alloc(0)).slice(0, 16) || 'empty'}${stale === true ? ', written to since' : ''}`
       : `  ${who}: ${error}`;
   });
   return [`${group} shard ${shard}`, ...lines].join('\n');
