@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/lib/clock.ts';
 import { diffShard } from '../../../src/diff/diff-shard.ts';
 import type { PlacedView } from '../../../src/diff/diff-slots.ts';
+import type { LeafPage } from '../../../src/shard-copy/shard-copy.ts';
 import { changed, changedPages, compare, many, viewOf } from '../../support/comparing.ts';
 import { MemoryShardCopy, type MemoryShardCopyOptions } from '../../support/memory-shard-copy.ts';
 import { seededRandom, testSeed } from '../../support/seeded-random.ts';
@@ -145,6 +146,21 @@ describe('what is refused', () => {
       'a slot not asked for',
       (b) => changedPages(b, (page) => [{ ...page, slot: page.slot + 32 }]),
       /B sent 0 leaves of slot/,
+    ],
+    [
+      'leaves after the last slot',
+      (b) =>
+        changed(b, {
+          leaves: async function* (slots, signal) {
+            let last: LeafPage | null = null;
+            for await (const page of b.view.leaves(slots, signal)) {
+              last = page;
+              yield page;
+            }
+            yield { ...last!, slot: 1_000 };
+          },
+        }),
+      /B sent leaves of slot 1000 that nobody asked for/,
     ],
     ['an empty page', (b) => changedPages(b, (page) => [{ ...page, leaves: [] }]), /B sent 0 leaves of slot/],
     [
