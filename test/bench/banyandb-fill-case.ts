@@ -17,12 +17,10 @@ export function banyandbFillCase(count: number, valueBytes: number): BenchCase {
       await using cluster = new BanyandbCluster({ buildCron: '@every 24h', buildAfter: '24h' });
       await cluster.start();
       const emptied = new EmptiedNode(cluster, 'filled');
-      await emptied.fillOthers(count, valueBytes);
-      await emptied.buildOthers();
-      await emptied.start(['--property-repair-trigger-cron=@every 2s']);
+      await emptied.fill(count, valueBytes);
+      await emptied.empty(['--property-repair-trigger-cron=@every 2s']);
       const theirs = await emptied.fillMs(count);
-      await emptied.stop();
-      await emptied.start();
+      await emptied.empty();
       await using _ = emptied.fillByRounds(['--push-rate', '0']);
       const ours = await emptied.fillMs(count);
       return [against(`fill ${count} of ${valueBytes} bytes, ours beside BanyanDB's`, 'ms', ours, theirs, 1)];

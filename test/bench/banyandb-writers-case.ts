@@ -29,22 +29,19 @@ export function banyandbWritersCase(count: number, valueBytes: number): BenchCas
       await using cluster = new BanyandbCluster({ buildCron: '@every 24h', buildAfter: '24h' });
       await cluster.start();
       const emptied = new EmptiedNode(cluster, group);
-      await emptied.fillOthers(count, valueBytes);
-      await emptied.buildOthers();
-      await emptied.start();
+      await emptied.fill(count, valueBytes);
+      await emptied.empty();
       const before = await writeLatencies(cluster, 'before');
       const filling = emptied.fillByRounds();
       await emptied.untilTaking();
       const besideOurs = await writeLatencies(cluster, 'ours');
       const oursTaken = await emptied.taken();
       await filling[Symbol.asyncDispose]();
-      await emptied.stop();
-      await emptied.start(['--property-repair-trigger-cron=@every 2s']);
+      await emptied.empty(['--property-repair-trigger-cron=@every 2s']);
       await emptied.untilTaking();
       const besideTheirs = await writeLatencies(cluster, 'theirs');
       const theirsTaken = await emptied.taken();
-      await emptied.stop();
-      await emptied.start();
+      await emptied.empty();
       const alone = [...before, ...(await writeLatencies(cluster, 'after'))];
       const figures = Object.entries(most).flatMap(([percent, times]): Figure[] => {
         const share = Number(percent) / 100;

@@ -25,17 +25,12 @@ export class EmptiedNode {
     this.place = cluster.places[2] ?? '';
   }
 
-  /** Makes the group and fills it with `count` properties of `valueBytes`, while the node is away. */
-  async fillOthers(count: number, valueBytes: number): Promise<void> {
+  /** Makes the group and fills it with `count` properties of `valueBytes`; the others build their trees, and then no more. */
+  async fill(count: number, valueBytes: number): Promise<void> {
     const { gateway } = this.#cluster;
     await gateway.makeGroup(this.#group, 1);
-    await this.#cluster.stop(this.place);
     const ids = Array.from({ length: count }, (_, at) => `id-${at}`);
     await gateway.writeAll(this.#group, ids, 'b'.repeat(valueBytes));
-  }
-
-  /** Has the others build their trees once, and then no more, whatever is written. */
-  async buildOthers(): Promise<void> {
     for (const place of this.#cluster.places.filter((one) => one !== this.place)) {
       await this.#cluster.end(place, 'SIGTERM');
       await this.#startBuilt(place, []);
@@ -43,10 +38,12 @@ export class EmptiedNode {
   }
 
   /**
-   * Throws away what the stopped node has of the group, and starts it again, with a tree that holds next to nothing:
-   * without one it takes part in no repair. Afterwards it builds none on a schedule.
+   * Throws away what the node has of the group, and starts it again with a tree that holds next to nothing: without one
+   * it takes part in no repair. Afterwards it builds none on a schedule. It is away so briefly that the liaison does not
+   * leave it out; else it would be minutes until that uses it again.
    */
-  async start(flags: readonly string[] = []): Promise<void> {
+  async empty(flags: readonly string[] = []): Promise<void> {
+    await this.#cluster.end(this.place, 'SIGTERM');
     this.#cluster.empty(this.place, this.#group);
     await this.#startBuilt(this.place, flags);
   }
@@ -60,10 +57,6 @@ export class EmptiedNode {
     });
     await this.#cluster.end(place, 'SIGTERM');
     await this.#cluster.restart(place, { flags });
-  }
-
-  async stop(): Promise<void> {
-    await this.#cluster.end(this.place, 'SIGTERM');
   }
 
   /** Versions that it took in repairs since it was started. */
