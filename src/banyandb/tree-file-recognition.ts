@@ -1,16 +1,13 @@
 /**
- * Tells BanyanDB tree files from other files, by content, and names the layouts before release 0.9.0, which are not
- * read. They differ in framing:
+ * Recognises BanyanDB tree files of the layouts before release 0.9.0 by their content, and refuses them by name. They
+ * differ from those that are read in framing:
  * - lines: leaf and slot records end in a newline and have no length before them;
  * - unframed: the footer's length is one byte, records have no framing at all, digests are raw bytes.
  */
 import { CodedError } from '../lib/coded-error.ts';
-import { FileReader } from '../lib/file-reader.ts';
+import type { FileReader } from '../lib/file-reader.ts';
 import { decodeSvarint } from '../lib/varint.ts';
-import { footerBytesMax, int64Bytes, readFooter } from './tree-file.ts';
-
-/** The layouts there have been; `framed` is the one that is read. */
-type TreeFileKind = 'framed' | 'lines' | 'unframed';
+import { footerBytesMax, int64Bytes } from './tree-file.ts';
 
 /** Which builds wrote what is not read. */
 const olderLayouts = {
@@ -20,24 +17,18 @@ const olderLayouts = {
 
 const newline = 0x0a;
 
-/** Whether the file at `path` looks like a BanyanDB tree file of any layout; damage inside it is not looked for. */
-export async function isBanyandbTreeFile(path: string): Promise<boolean> {
-  await using file = await FileReader.open(path);
-  return (await kindOfTreeFile(file)) !== null;
-}
-
 /** Throws `bad-argument` when the file is certainly of a layout that is not read. */
 export async function refuseOlderLayout(file: FileReader): Promise<void> {
-  const kind = await kindOfTreeFile(file);
-  if (kind === null || kind === 'framed') return;
+  const layout = await olderLayoutOf(file);
+  if (layout === null) return;
   throw new CodedError(
     'bad-argument',
-    `${file.path} is a BanyanDB tree of a layout older than release 0.9.0: ${olderLayouts[kind]}; it is not read`,
-    { path: file.path, layout: kind },
+    `${file.path} is a BanyanDB tree of a layout older than release 0.9.0: ${olderLayouts[layout]}; it is not read`,
+    { path: file.path, layout },
   );
 }
 
-async function kindOfTreeFile(file: FileReader): Promise<TreeFileKind | null> {
+async function olderLayoutOf(file: FileReader): Promise<keyof typeof olderLayouts | null> {
   const tail = await file.read(
     Math.max(0, file.size - footerBytesMax - int64Bytes),
     Math.min(file.size, footerBytesMax + int64Bytes),
@@ -48,20 +39,7 @@ async function kindOfTreeFile(file: FileReader): Promise<TreeFileKind | null> {
   const lastOfLeaves = await file.read(ends.leafEnd - 1, 1);
   const lastOfSlots = await file.read(ends.slotEnd - 1, 1);
   // A framed leaf ends in a hex digit, never in a newline.
-  if (lastOfLeaves[0] === newline && lastOfSlots[0] === newline) return 'lines';
-  return (await hasFramedFooter(file)) ? 'framed' : null;
-}
-
-async function hasFramedFooter(file: FileReader): Promise<boolean> {
-  try {
-    await readFooter(file);
-    return true;
-  } catch (error) {
-    const { code } = CodedError.from(error);
-    if (code === 'damaged-file') return false;
-    if (code === 'too-large') return true;
-    throw error;
-  }
+  return lastOfLeaves[0] === newline && lastOfSlots[0] === newline ? 'lines' : null;
 }
 
 interface SectionEnds {

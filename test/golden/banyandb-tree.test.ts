@@ -4,7 +4,6 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { isBanyandbTreeFile } from '../../src/banyandb/tree-file-recognition.ts';
 import { openBanyandbTree } from '../../src/banyandb/tree-file-view.ts';
 import { xxh64 } from '../../src/lib/xxhash.ts';
 import { makeTreeFile, sha512Hex } from '../support/banyandb-tree-bytes.ts';
@@ -48,7 +47,6 @@ describe.each(Object.entries(vectors.trees))('the computed tree %s', (name, tree
   test('is read', async () => {
     const path = join(directory, name);
     await writeFile(path, bytes);
-    expect(await isBanyandbTreeFile(path)).toBe(true);
     await using view = await openBanyandbTree(path, { shard: 3 });
     expect(view.description).toEqual({
       group: 'g',
@@ -167,10 +165,5 @@ describe.each(recordings)('the recorded tree %s', (recording) => {
     }));
     expect(await readSlots(view)).toEqual(slots);
     expect(view.description.root.toString('hex')).toBe(sha512Hex(slots.map(({ digest }) => digest).join('')));
-  });
-
-  test('is recognised, and the file beside it is not', async () => {
-    expect(await isBanyandbTreeFile(path)).toBe(true);
-    expect(await isBanyandbTreeFile(join(folder, 'documents.ndjson'))).toBe(false);
   });
 });

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SlotPlacement } from '../../../src/banyandb/slot-placement.ts';
-import { isBanyandbTreeFile } from '../../../src/banyandb/tree-file-recognition.ts';
 import { openBanyandbTree } from '../../../src/banyandb/tree-file-view.ts';
 import { xxh64 } from '../../../src/lib/xxhash.ts';
 import {
@@ -133,7 +132,6 @@ describe('recognition', () => {
     ['unframed', makeUnframedTreeFile(), 'without framing'],
   ])('names the older layout of %s and refuses it', async (layout, bytes, words) => {
     const path = await write(`older-${layout}`, bytes);
-    expect(await isBanyandbTreeFile(path)).toBe(true);
     const opened = openBanyandbTree(path, { shard: 0 });
     await expect(opened).rejects.toMatchObject({ code: 'bad-argument', details: { path, layout } });
     await expect(opened).rejects.toThrow(words);
@@ -146,19 +144,20 @@ describe('recognition', () => {
     ['text', Buffer.from('{"group":"g"}\n'.repeat(100))],
   ])('takes %s for no tree', async (name, bytes) => {
     const path = await write(`other-${name}`, bytes);
-    expect(await isBanyandbTreeFile(path)).toBe(false);
     await expect(openBanyandbTree(path, { shard: 0 })).rejects.toMatchObject({ code: 'damaged-file' });
   });
 
   test('says what is not there and what is no file', async () => {
-    await expect(isBanyandbTreeFile(join(directory, 'nowhere'))).rejects.toMatchObject({ code: 'not-found' });
-    await expect(isBanyandbTreeFile(directory)).rejects.toMatchObject({ code: 'bad-argument' });
+    await expect(openBanyandbTree(join(directory, 'nowhere'), { shard: 0 })).rejects.toMatchObject({
+      code: 'not-found',
+    });
+    await expect(openBanyandbTree(directory, { shard: 0 })).rejects.toMatchObject({ code: 'bad-argument' });
   });
 
   test('a longer file is no tree', async () => {
     const path = await write('longer', makeTreeFile(spread(8, entities(20))));
     await appendFile(path, 'x');
-    expect(await isBanyandbTreeFile(path)).toBe(false);
+    await expect(openBanyandbTree(path, { shard: 0 })).rejects.toMatchObject({ code: 'damaged-file' });
   });
 });
 
