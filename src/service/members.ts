@@ -46,8 +46,8 @@ export class Peers {
   #dns: DnsNodes | null;
   /** Where this replica listens, so that it is not taken for a peer. */
   ownPlace: string | null = null;
-  /** Other addresses of this replica, as it found out by asking there. */
-  #selves: ReadonlySet<string> = new Set();
+  /** Further addresses of this replica and of peers, as was found out by asking there. */
+  #aliases: ReadonlySet<string> = new Set();
 
   constructor(settings: Settings, options: PeersOptions) {
     this.#options = options;
@@ -95,10 +95,10 @@ export class Peers {
 
   /** Peers of the nodes file as it is now and of the last lookup; a file that cannot be read is told and gives none. */
   nodes(): readonly PeerNode[] {
-    return this.listed().filter(({ grpcAddress }) => !this.#selves.has(grpcAddress));
+    return this.listed().filter(({ grpcAddress }) => !this.#aliases.has(grpcAddress));
   }
 
-  /** As {@link nodes}, with addresses that may turn out to be this replica's own. */
+  /** As {@link nodes}, with addresses that may turn out to be those of one replica, or of this one. */
   listed(): readonly PeerNode[] {
     const listed = this.#fileNodes();
     const found = (this.#dns?.nodes ?? []).filter(
@@ -109,9 +109,9 @@ export class Peers {
     );
   }
 
-  /** Takes these places for this replica, until told anew. */
-  setSelves(places: readonly string[]): void {
-    this.#selves = new Set(places);
+  /** Takes these places for no peers of their own, until told anew. */
+  setAliases(places: readonly string[]): void {
+    this.#aliases = new Set(places);
   }
 
   #fileNodes(): readonly PeerNode[] {

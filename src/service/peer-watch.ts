@@ -38,6 +38,15 @@ export interface LookEvents {
   readonly onGone: (place: string) => void;
 }
 
+/** Whether a peer is none of those known, to which it is added; one that does not tell or answer is. */
+function isAnother({ reachable, listing }: WatchedPeer, known: Set<bigint>): boolean {
+  const instance = listing?.instance ?? 0n;
+  if (reachable !== true || instance === 0n) return true;
+  const another = !known.has(instance);
+  known.add(instance);
+  return another;
+}
+
 export class PeerWatch implements OtherReplicas, Disposable {
   readonly #peers: Peers;
   readonly #clock: Clock;
@@ -86,9 +95,10 @@ export class PeerWatch implements OtherReplicas, Disposable {
         return { before, peer: await this.#ask(this.#client(node), node.name, before, signal) };
       }),
     );
-    const own = asked.filter(({ peer }) => peer.listing?.instance === this.#peers.instance);
-    this.#peers.setSelves(own.map(({ peer }) => peer.place));
-    const others = asked.filter((one) => !own.includes(one));
+    const known = new Set([this.#peers.instance]);
+    const others = asked.filter(({ peer }) => isAnother(peer, known));
+    const aliases = asked.filter((one) => !others.includes(one));
+    this.#peers.setAliases(aliases.map(({ peer }) => peer.place));
     for (const { peer, before } of others) onAsked(peer, before);
     const gone = this.#watched.filter(({ place }) => !others.some(({ peer }) => peer.place === place));
     for (const { place } of gone) onGone(place);
