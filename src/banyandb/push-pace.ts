@@ -37,7 +37,8 @@ export class PushPace {
   readonly #most: number;
   #perSecond: number;
   #nextMs: number | null = null;
-  #waitedMs = 0;
+  #held = 0;
+  #holding = false;
   #tookMs: number[] = [];
   #streams = 0;
   /** The quickest of the quick ones: in the time before {@link #sinceMs}, and since then. */
@@ -56,9 +57,9 @@ export class PushPace {
     return this.#perSecond;
   }
 
-  /** Milliseconds of all {@link wait}s. */
-  get waitedMs(): number {
-    return this.#waitedMs;
+  /** Pushes so far that could have gone out sooner. */
+  get held(): number {
+    return this.#held;
   }
 
   /** Whether a push may go out now; then it counts as sent. */
@@ -66,7 +67,12 @@ export class PushPace {
     if (this.#most === 0) return true;
     const now = this.#clock.monotonicMs();
     const due = Math.max(this.#nextMs ?? now, now - 1000 * burstShare);
-    if (due > now) return false;
+    if (due > now) {
+      this.#holding = true;
+      return false;
+    }
+    if (this.#holding) this.#held++;
+    this.#holding = false;
     this.#nextMs = due + 1000 / this.#perSecond;
     return true;
   }
@@ -75,9 +81,7 @@ export class PushPace {
   async wait(signal?: AbortSignal): Promise<void> {
     const now = this.#clock.monotonicMs();
     const delayMs = (this.#nextMs ?? now) - now;
-    if (delayMs <= 0) return;
-    this.#waitedMs += delayMs;
-    await this.#clock.sleep(delayMs, signal);
+    if (delayMs > 0) await this.#clock.sleep(delayMs, signal);
   }
 
   /** Tells over how many streams it is pushed from now on: over more of them each push takes longer. */

@@ -43,6 +43,8 @@ export class PushStream implements AsyncDisposable {
   #stream: RepairStream | null = null;
   /** The entity asked for last, while its answer is due. */
   #fence: string | null = null;
+  /** The answer that is waited for, until it is taken. */
+  #answer: Promise<ApplyResult[]> | null = null;
   /** When the last answer came. */
   #answeredMs = 0;
 
@@ -72,10 +74,24 @@ export class PushStream implements AsyncDisposable {
       if (next !== undefined && due.length < pushesInFlightMax && pace.take()) {
         due.push(await this.#send(next));
         sent++;
-      } else if (next === undefined || due.length > 0) results.push(...(await this.#takeAnswer(due)));
-      else await pace.wait(signal);
+      } else if (next !== undefined && due.length === 0) await pace.wait(signal);
+      else
+        results.push(...(await this.#nextAnswer(due, next !== undefined && due.length < pushesInFlightMax)));
     }
     return results;
+  }
+
+  /** As {@link #takeAnswer}; nothing where the pace lets the next push go out `sooner`: then the wait goes on with that. */
+  async #nextAnswer(due: Sent[], sooner: boolean): Promise<ApplyResult[]> {
+    const { pace, signal } = this.#options;
+    this.#answer ??= this.#takeAnswer(due);
+    // Where the wait for the pace ends the pushes, nobody is left to be told.
+    this.#answer.catch(() => undefined);
+    const waits = sooner ? [pace.wait(signal).then(() => null)] : [];
+    const answer = await Promise.race([this.#answer, ...waits]);
+    if (answer === null) return [];
+    this.#answer = null;
+    return answer;
   }
 
   /** Has the node end the stream, which it does when it has built its tree anew. */
@@ -130,7 +146,7 @@ export class PushStream implements AsyncDisposable {
 
   /** Takes the answer to the first push that is due; results for it and for those before it that got none. */
   async #takeAnswer(due: Sent[]): Promise<ApplyResult[]> {
-    const found = await this.#nextVersion(due);
+    const found = await this.#nextVersion();
     if (found === null || found.entity === this.#fence) {
       this.#fence = null;
       return due.splice(0).map(() => noAnswer);
@@ -157,12 +173,12 @@ export class PushStream implements AsyncDisposable {
   }
 
   /** What the node has now of a pushed entity; null where it has answered everything it is going to. */
-  async #nextVersion(due: readonly Sent[]): Promise<NodeVersion | null> {
+  async #nextVersion(): Promise<NodeVersion | null> {
     const { connection, deadlines, group } = this.#place;
     const stream = this.#stream;
     if (stream === null) return null;
     // At most one answer a push and one a question, however many are due.
-    for (let left = (due.length + 1) * answersPerPush; left > 0; left--) {
+    for (let left = (pushesInFlightMax + 1) * answersPerPush; left > 0; left--) {
       const answer = await stream.next('pushing values', deadlines.pushMs);
       if (answer?.data.case !== 'propertySync')
         throw connection.wrong('something that is no value', { group });

@@ -26,7 +26,7 @@ export class PushStreams implements AsyncDisposable {
     while (this.#streams.length < count) this.#streams.push(new PushStream(this.#place, this.#options));
     pace.over(count);
     const startedMs = clock.monotonicMs();
-    const pacedMs = pace.waitedMs;
+    const heldBefore = pace.held;
     // All end before an error is told, so that nothing is under way when the streams are closed.
     const ended = await Promise.allSettled(
       this.#streams.slice(0, count).map((stream, at) => {
@@ -39,7 +39,7 @@ export class PushStreams implements AsyncDisposable {
       return one.value;
     });
     if (count === width.streams) {
-      width.took(pushes.length, clock.monotonicMs() - startedMs, (pace.waitedMs - pacedMs) / count);
+      width.took(pushes.length, clock.monotonicMs() - startedMs, pace.held - heldBefore);
     }
     return pushes.flatMap((_, position) => {
       const result = shares[position % count]?.[Math.floor(position / count)];

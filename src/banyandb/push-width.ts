@@ -19,8 +19,8 @@ const spanMs = 1_500;
 /** Pushing before it is tried anew: trying costs a span or two. */
 const holdMs = 30_000;
 
-/** Where the streams wait for their pace for more than this share of the time, more of them change nothing. */
-const pacedShare = 0.05;
+/** Where more than this share of the pushes are held by their pace, more streams change nothing. */
+const heldShare = 0.5;
 
 /** The share of the time left that twice as many streams may be hoped to save, when they are not tried yet. */
 const hopedShare = 0.25;
@@ -43,7 +43,7 @@ export class PushWidth {
   #left: number;
   #pushes = 0;
   #elapsedMs = 0;
-  #pacedMs = 0;
+  #held = 0;
   /** Pushes a second with half as many streams; null where those were not measured. */
   #halfRate: number | null = null;
   #heldMs = 0;
@@ -58,9 +58,9 @@ export class PushWidth {
     return this.#streams;
   }
 
-  /** Tells how long pushes took over {@link streams} streams, and how much of that each waited for its pace. */
-  took(pushes: number, elapsedMs: number, pacedMs: number): void {
-    assert(pushes >= 0 && elapsedMs >= 0 && pacedMs >= 0, 'pushes take time');
+  /** Tells how long pushes took over {@link streams} streams, and how many of them were held by their pace. */
+  took(pushes: number, elapsedMs: number, held: number): void {
+    assert(held >= 0 && held <= pushes && elapsedMs >= 0, 'pushes take time');
     this.#left = Math.max(0, this.#left - pushes);
     if (this.#heldMs > 0) {
       this.#heldMs -= elapsedMs;
@@ -69,7 +69,7 @@ export class PushWidth {
     }
     this.#pushes += pushes;
     this.#elapsedMs += elapsedMs;
-    this.#pacedMs += pacedMs;
+    this.#held += held;
     if (this.#elapsedMs < spanMs) return;
     const rate = (1000 * this.#pushes) / this.#elapsedMs;
     if (this.#halfRate !== null && rate < margin * this.#halfRate) this.#hold(this.#streams / 2);
@@ -79,7 +79,7 @@ export class PushWidth {
 
   #mayDouble(rate: number): boolean {
     const { properties } = this.#options;
-    if (2 * this.#streams > pushStreamsMax || this.#pacedMs > pacedShare * this.#elapsedMs) return false;
+    if (2 * this.#streams > pushStreamsMax || this.#held > heldShare * this.#pushes) return false;
     const savedMs = hopedShare * ((1000 * this.#left) / rate);
     return savedMs > this.#streams * buildMs(properties + this.#options.expected);
   }
@@ -89,7 +89,7 @@ export class PushWidth {
     this.#halfRate = halfRate;
     this.#pushes = 0;
     this.#elapsedMs = 0;
-    this.#pacedMs = 0;
+    this.#held = 0;
   }
 
   #hold(streams: number): void {

@@ -23,6 +23,7 @@ afterEach(async () => {
 async function copyAt(
   options: ServeNodeOptions,
   client: Parameters<ServedNode['client']>[0] = {},
+  pushesPerSecond = 0,
 ): Promise<NodeShardCopy> {
   const node = new ModelNode();
   for (const { source } of many(60)) node.shard('g', 0).write(parseSource(source));
@@ -36,7 +37,7 @@ async function copyAt(
   return new NodeShardCopy(
     reached,
     { group: 'g', shard: 0, shards: 1 },
-    { pushesPerSecond: 0, deleteExpiryMs: null },
+    { pushesPerSecond, deleteExpiryMs: null },
   );
 }
 
@@ -225,14 +226,15 @@ describe('nodes that say nothing, or the wrong thing', () => {
     await expect(copy.openView()).rejects.toMatchObject({ code: 'bad-message' });
   });
 
-  test('a push of which nothing comes back is refused with a reason, or times out by name', async () => {
-    const copy = await copyAt({
-      tamper: (answers, request) =>
-        request?.data.case === 'propertyMissing' && request.data.value.entity === 'g/n/e3' ? [] : answers,
-    });
-    const answers = await applyAll(copy, many(5, 11n));
-    expect(results(answers)).toEqual(['applied', 'applied', 'applied', 'refused', 'applied']);
-  });
+  test.each([0, 200])(
+    'a push of which nothing comes back is refused with a reason, at a limit of %i a second',
+    async (pushesPerSecond) => {
+      const tamper: ServeNodeOptions['tamper'] = (answers, request) =>
+        request?.data.case === 'propertyMissing' && request.data.value.entity === 'g/n/e3' ? [] : answers;
+      const answers = await applyAll(await copyAt({ tamper }, {}, pushesPerSecond), many(5, 11n));
+      expect(results(answers)).toEqual(['applied', 'applied', 'applied', 'refused', 'applied']);
+    },
+  );
 
   test('where the last push is one of which nothing comes back, a question after it shows that', async () => {
     const silentOf = 'g/n/e4';

@@ -24,7 +24,7 @@ function pushAll(
     const taken = rate(width.streams, at);
     const took = batch / (perSecond === 0 ? taken : Math.min(perSecond, taken));
     seconds += took;
-    width.took(batch, 1000 * took, 1000 * (took - batch / taken));
+    width.took(batch, 1000 * took, perSecond > 0 && taken > perSecond ? batch : 0);
   }
   return { streams, seconds };
 }
