@@ -6,6 +6,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { crashPoint } from '../lib/crash-point.ts';
+import { throwIfAborted } from '../lib/event-loop.ts';
 import { withinTime } from '../peer/within-time.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { applyBatchBytesMax, applyBatchRowsMax, type StoredVersion } from '../shard-copy/shard-copy.ts';
@@ -55,6 +56,8 @@ export class Outbox implements AsyncDisposable {
   readonly #waiting = new Map<string, Outgoing[]>();
   #count = 0;
   #bytes = 0;
+  /** Versions of the batch on its way of which nothing was told yet: what fails after its answer, as the end of its stream may, loses none. */
+  #untold = 0;
   #awayMs = 0;
   #awayUntilMs = 0;
   #working: Promise<void> | null = null;
@@ -111,7 +114,7 @@ export class Outbox implements AsyncDisposable {
         await this.#sendBatch(batch);
         this.#awayMs = 0;
       } catch (error) {
-        this.#fail(batch.length, CodedError.from(error));
+        this.#fail(CodedError.from(error));
       }
     }
     this.#working = null;
@@ -135,6 +138,7 @@ export class Outbox implements AsyncDisposable {
     if (queue.length > 0) this.#waiting.set(name, queue);
     this.#count -= count;
     this.#bytes -= bytes;
+    this.#untold = count;
     return batch;
   }
 
@@ -168,19 +172,22 @@ export class Outbox implements AsyncDisposable {
       signal,
     );
     crashPoint('store:sent');
+    // Told as lost already.
+    throwIfAborted(signal);
+    this.#untold = 0;
     const refused = results.filter((result) => result.result === 'refused');
     this.#options.events.sent(this.#place, results.length - refused.length);
     const [why] = refused;
     if (why !== undefined) this.#drop(refused.length, 'refused', new CodedError('refused', why.reason));
   }
 
-  #fail(versions: number, error: CodedError): void {
+  #fail(error: CodedError): void {
     // It answers, and does not hold the shard: no reason to leave it alone.
     if (error.code === 'not-found') {
-      this.#drop(versions, 'refused', error);
+      this.#drop(this.#untold, 'refused', error);
       return;
     }
-    const dropped = versions + this.#count;
+    const dropped = this.#untold + this.#count;
     this.#waiting.clear();
     this.#count = 0;
     this.#bytes = 0;
@@ -191,7 +198,7 @@ export class Outbox implements AsyncDisposable {
   }
 
   #drop(versions: number, reason: DropReason, error: CodedError | null = null): void {
-    this.#options.events.dropped(this.#place, versions, reason, error);
+    if (versions > 0) this.#options.events.dropped(this.#place, versions, reason, error);
   }
 }
 

@@ -1,29 +1,18 @@
 /** Whole clusters in which something is broken on purpose: the history ends with the violation that is for it. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { createClient } from '@connectrpc/connect';
-import { createUniversalHandlerClient } from '@connectrpc/connect/protocol';
-import { createTransport } from '@connectrpc/connect/protocol-grpc';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import {
-  type RepairRequest,
-  RepairService,
-} from '../../src/banyandb/generated/banyandb/property/v1/repair_pb.ts';
-import { toWireProperty } from '../../src/banyandb/node-property.ts';
-import { parseSource } from '../../src/property/source-json.ts';
+import { Outbox } from '../../src/property-store/outbox.ts';
+import { PropertyStore } from '../../src/property-store/property-store.ts';
 import { Schedule } from '../../src/schedule/schedule.ts';
 import type { ShardCopy } from '../../src/shard-copy/shard-copy.ts';
-import { makeVersion } from '../support/versions.ts';
-import { type Cluster, makeCluster } from './cluster.ts';
+import { closeCluster, type Cluster, makeCluster } from './cluster.ts';
 import { Coordinators } from './coordinators.ts';
-import type { Violation } from './invariants.ts';
 import { calm } from './network.ts';
-import { NodeStore } from './node-store.ts';
 import type { Store } from './replica.ts';
 import { Run } from './run.ts';
 import { simulateCluster } from './simulate-seed.ts';
 import { installSynchronousFiles } from './synchronous-files.ts';
-import { SkewedClock, VirtualTime } from './virtual-time.ts';
 
 let uninstall = (): void => undefined;
 beforeAll(() => {
@@ -32,13 +21,18 @@ beforeAll(() => {
 afterAll(() => uninstall());
 afterEach(() => void vi.restoreAllMocks());
 
-/** Of a cluster of seven in memory, without nodes, the wire or an older database; nothing is broken in it. */
+/** Of a cluster in memory, without nodes and the wire; nothing is broken in it. */
 const seed = 3;
+
+/** Its cluster, in which nobody writes through property stores. */
+function plainCluster(): Cluster {
+  return { ...makeCluster(seed), sites: [] };
+}
 
 /** Runs a seed with the stores of its cluster changed; gives what it came to. */
 async function violationOf(
   change: (store: Store) => object,
-  cluster: Cluster = makeCluster(seed),
+  cluster: Cluster = plainCluster(),
 ): Promise<string> {
   for (const { store } of cluster.replicas) Object.assign(store, change(store));
   return (await simulateCluster(seed, cluster)).violation?.message ?? 'none';
@@ -79,7 +73,7 @@ describe('who waits for ever', () => {
 
   test('a schedule', async () => {
     vi.spyOn(Schedule.prototype, 'due').mockImplementation(() => ({ builds: [{}], rounds: [] }) as never);
-    const cluster = { ...makeCluster(seed), operations: 1 };
+    const cluster = { ...plainCluster(), operations: 1 };
     const violation = await violationOf(() => ({ build: never }), cluster);
     expect(violation).toMatch(/^the schedule of r\d(, the schedule of r\d)* waits for nothing, for ever$/);
   });
@@ -106,7 +100,7 @@ describe('what a run does', () => {
   });
 
   test('it ends when it is cancelled', async () => {
-    const cluster = makeCluster(seed);
+    const cluster = plainCluster();
     cluster.network.weather = { ...calm, delayMs: 5_000 };
     const cancelled = async (): Promise<Error | null> => {
       const coordinators = new Coordinators(cluster);
@@ -120,13 +114,13 @@ describe('what a run does', () => {
   });
 
   test('it ends within a day', async () => {
-    const cluster = makeCluster(seed);
+    const cluster = plainCluster();
     cluster.network.weather = { ...calm, delayMs: 7 * 24 * 3_600_000 };
     expect(await violationOf(() => ({}), cluster)).toMatch(/^run\d+ does not end$/);
   });
 
   test('it ends by no error of the program itself', async () => {
-    const cluster = makeCluster(seed);
+    const cluster = plainCluster();
     const coordinators = new Coordinators(cluster);
     const fails = (error: Error) => () => {
       throw error;
@@ -158,6 +152,58 @@ test('a tree that is said to be of the index as it is', async () => {
   expect(await violationOf(fresh)).toMatch(/^r\d says its tree is of its index as it is, and it is not$/);
 });
 
+describe('what a property store says', () => {
+  /** The first cluster in which applications write through property stores, at replicas or at machines that hold nothing. */
+  async function clusterOf(at: 'replicas' | 'gateways'): Promise<Cluster> {
+    for (let number = at === 'replicas' ? 25 : 1; ; number += at === 'replicas' ? 25 : 1) {
+      const cluster = makeCluster(number);
+      const [site] = cluster.sites;
+      if (site !== undefined && (site.replica !== null) === (at === 'replicas')) return cluster;
+      await closeCluster(cluster);
+    }
+  }
+
+  const violationAt = async (at: 'replicas' | 'gateways') =>
+    await violationOf(() => ({}), await clusterOf(at));
+
+  test('it tells of each version that it sends on', async () => {
+    vi.spyOn(Outbox.prototype, 'send').mockImplementation(() => undefined);
+    for (const at of ['replicas', 'gateways'] as const)
+      expect(await violationAt(at)).toMatch(
+        /^of \d+ versions that store [dr]\d \d+ was to send on it tells of 0, and 0 wait$/,
+      );
+  });
+
+  test('what it wrote is there', async () => {
+    vi.spyOn(PropertyStore.prototype, 'apply').mockImplementation(async ({ property }) => ({
+      ...{ created: true, tags: 1, revision: property.modRevision + 1n },
+    }));
+    expect(await violationAt('replicas')).toMatch(/^r\d acknowledged/);
+    expect(await violationAt('gateways')).toMatch(/^d\d acknowledged e\d+ at .*, and no replica has it$/);
+  });
+
+  test('a write is greater than what it had read', async () => {
+    const written = { created: true, tags: 1, revision: 0n };
+    vi.spyOn(PropertyStore.prototype, 'apply').mockResolvedValue(written);
+    expect(await violationAt('replicas')).toMatch(/^a write that read \d+ was given 0$/);
+  });
+
+  test('what it deleted is deleted', async () => {
+    const { delete: remove } = PropertyStore.prototype;
+    vi.spyOn(PropertyStore.prototype, 'delete').mockImplementation(async function (
+      this: PropertyStore,
+      entity,
+    ) {
+      return !(await remove.call(this, entity));
+    });
+    expect(await violationAt('replicas')).toMatch(/^r\d says that e\d+ was (not )?live$/);
+    vi.mocked(PropertyStore.prototype.delete).mockResolvedValue(true);
+    expect(await violationAt('gateways')).toMatch(
+      /^d\d acknowledged e\d+ at no version, and no replica has it$/,
+    );
+  });
+});
+
 describe('a schedule', () => {
   test('does not wake in the past', async () => {
     vi.spyOn(Schedule.prototype, 'nextWakeMs').mockReturnValue(0);
@@ -169,58 +215,6 @@ describe('a schedule', () => {
       throw new TypeError('x is not a function');
     });
     expect(await violationOf(() => ({}))).toBe('x is not a function');
-  });
-});
-
-describe('a live version that is pushed to a BanyanDB node', () => {
-  /** What the node says of a push of `e0` over its tombstone, when asked for it first and before that deleted, or not. */
-  async function pushed(asked: 'never' | 'before the delete' | 'after the delete') {
-    const violations: Violation[] = [];
-    const wentBack: string[] = [];
-    const clock = new SkewedClock(new VirtualTime(), 'node', 0);
-    const store = new NodeStore({
-      ...{ place: 'node', clock, slots: 1 },
-      onViolation: (violation) => violations.push(violation),
-      onWentBack: (key) => wentBack.push(key),
-    });
-    const { handlers } = store.serve();
-    const client = createClient(
-      RepairService,
-      createTransport({
-        ...{
-          httpClient: createUniversalHandlerClient([...handlers]),
-          baseUrl: 'http://node',
-          useBinaryFormat: true,
-        },
-        ...{ interceptors: [], acceptCompression: [], sendCompression: null, compressMinBytes: 1_000_000 },
-        ...{ readMaxBytes: 1_000_000, writeMaxBytes: 1_000_000 },
-      }),
-    );
-    const version = makeVersion({ id: 'e0', revision: 5n });
-    const entity = 'g/n/e0';
-    const remove = async (): Promise<void> => {
-      await store.write('e0', 'v', 5n);
-      await store.remove('e0');
-    };
-    async function* requests(): AsyncGenerator<Partial<RepairRequest>> {
-      if (asked !== 'before the delete') await remove();
-      if (asked !== 'never') yield { data: { case: 'propertyMissing', value: { entity } } } as never;
-      if (asked === 'before the delete') await remove();
-      const property = toWireProperty(parseSource(version.source));
-      yield {
-        data: { case: 'propertySync', value: { property, deleteTime: 0n, id: Buffer.alloc(0) } },
-      } as never;
-    }
-    const answers = client.repair(requests() as never);
-    await Array.fromAsync(answers).catch(() => undefined);
-    return { violations: violations.map(({ message }) => message), wentBack: wentBack.length };
-  }
-
-  test('does not take the place of a tombstone that the node told of', async () => {
-    const wrong = [' pushed g/n/e0 live to node, which had told it of the delete'];
-    expect(await pushed('never')).toEqual({ violations: wrong, wentBack: 1 });
-    expect(await pushed('after the delete')).toEqual({ violations: wrong, wentBack: 1 });
-    expect(await pushed('before the delete')).toEqual({ violations: [], wentBack: 1 });
   });
 });
 

@@ -3,7 +3,10 @@ import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { SeededRandom } from '../support/seeded-random.ts';
+import type { GroupSettings } from '../../src/property/group-settings.ts';
 import type { NodeCopyOptions } from '../../src/banyandb/node-shard-copy.ts';
+import type { Door } from './door.ts';
+import type { DoorSite } from './door-site.ts';
 import { Invariants } from './invariants.ts';
 import { keyedRandom } from './keyed-random.ts';
 import { LocalStore } from './local-store.ts';
@@ -24,6 +27,12 @@ const wiredShare = 1 / 10;
 /** Share of seeds with BanyanDB nodes in the cluster. */
 const nodesShare = 1 / 10;
 
+/** Share of seeds over real databases in which applications write through the property stores of the replicas. */
+const storesShare = 1 / 2;
+
+/** Share of the others in which they do so at machines that hold nothing. */
+const gatewaysShare = 1 / 10;
+
 /** Greatest skew of a clock; a day off is what a machine without time service shows. */
 const skewMsMax = 24 * 3_600_000;
 
@@ -34,6 +43,10 @@ export interface Cluster {
   readonly invariants: Invariants;
   /** Operations and schedules. */
   readonly underWay: UnderWay;
+  /** Machines with a property store. */
+  readonly sites: readonly DoorSite[];
+  /** Their processes that live. */
+  readonly doors: Set<Door>;
   readonly random: SeededRandom;
   readonly entities: number;
   /** Operations before all comes to rest. */
@@ -83,6 +96,8 @@ export function makeCluster(seed: number): Cluster {
     replicas,
     invariants,
     underWay: new UnderWay(),
+    sites: makeSites(seed, replicas, { real, making }),
+    doors: new Set(),
     random: keyedRandom(seed, 'operations'),
     entities: random.pick([1, 2, 6, 24]),
     operations: real ? 30 : 60,
@@ -106,14 +121,40 @@ interface Making {
   readonly invariants: Invariants;
 }
 
-function makeReplica(name: string, real: boolean, { random, network, slots, scratch }: Making): Replica {
+/** Property stores: where databases are real at every replica, else at machines of their own. */
+function makeSites(
+  seed: number,
+  replicas: readonly Replica[],
+  { real, making }: { readonly real: boolean; readonly making: Making },
+): DoorSite[] {
+  const random = keyedRandom(seed, 'property stores');
+  const settings = settingsOf(making);
+  const site = (name: string, clock: SkewedClock, replica: Replica | null): DoorSite => ({
+    ...{ name, clock, settings, replica },
+    ...{ door: null, lives: 0, up: true },
+  });
+  if (!random.chance(real ? storesShare : gatewaysShare)) return [];
+  if (real) return replicas.map((replica) => site(replica.name, replica.clock, replica));
+  if (replicas.every(({ kind }) => kind === 'banyandb')) return [];
+  return Array.from({ length: 1 + random.below(2) }, (_, at) => {
+    const name = `d${at}`;
+    return site(name, new SkewedClock(making.network.time, name, skewOf(random)), null);
+  });
+}
+
+function settingsOf({ slots }: Making): GroupSettings {
+  return { shards: 1, slots, spelling: 'compact' };
+}
+
+function makeReplica(name: string, real: boolean, making: Making): Replica {
+  const { random, network, slots, scratch } = making;
   const { time } = network;
   const clock = new SkewedClock(time, name, skewOf(random));
   const store: Store = real
     ? new LocalStore({ place: name, root: join(scratch, name), clock, slots })
     : new MemoryStore({ place: name, clock, slots, pageLeaves: 1 + random.below(5) });
   const narrow = narrowness(random);
-  const settings = { shards: 1, slots, spelling: 'compact' } as const;
+  const settings = settingsOf(making);
   const serve = (replica: Replica): Serving => serveReplica(replica, settings, narrow);
   return new Replica({ name, kind: 'tallystick', clock, store, serve });
 }
@@ -149,7 +190,8 @@ function skewOf(random: SeededRandom): number {
   return random.chance(0.5) ? 0 : random.below(2 * skewMsMax) - skewMsMax;
 }
 
-export async function closeCluster({ replicas, scratch }: Cluster): Promise<void> {
+export async function closeCluster({ replicas, doors, scratch }: Cluster): Promise<void> {
+  for (const door of doors) await door[Symbol.asyncDispose]();
   for (const replica of replicas) await replica.close();
   fs.rmSync(scratch, { recursive: true, force: true });
 }

@@ -41,7 +41,7 @@ class End {
       return { run, report: Promise.resolve(error ? null : report) };
     };
     const { time, network, underWay, deleteExpiryMs } = this;
-    const cluster = { time, network, replicas, underWay, nodeManner: { deleteExpiryMs } };
+    const cluster = { time, network, replicas, underWay, doors: new Set(), nodeManner: { deleteExpiryMs } };
     const coordinators = { start, running: this.running };
     return comeToRest(
       cluster as unknown as Cluster,

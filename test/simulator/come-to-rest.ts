@@ -50,12 +50,13 @@ export async function comeToRest(
 }
 
 /** Nothing more happens: whatever was begun has ended, or it waits for ever. */
-function checkAllEnded({ underWay }: Cluster, { running }: Coordinators): void {
+function checkAllEnded({ underWay, doors }: Cluster, { running }: Coordinators): void {
   if (running.size > 0) {
     const ids = [...running].map(({ id }) => id);
     throw new Violation(`${ids.join(', ')} waits for nothing, for ever`);
   }
   underWay.checkEnded();
+  for (const door of doors) if (!door.dead) door.checkSettled();
 }
 
 /** What others can learn from it. */

@@ -4,6 +4,7 @@ import type { Coordinators } from './coordinators.ts';
 import { Network } from './network.ts';
 import type { Happening } from './happenings.ts';
 import { Crashed, type Replica } from './replica.ts';
+import { DoorWrites } from './door-writes.ts';
 import { Writes } from './writes.ts';
 
 /** Time between two operations, at most; most come closer. */
@@ -19,6 +20,7 @@ export class Operations {
   readonly #cluster: Cluster;
   readonly #coordinators: Coordinators;
   readonly #writes: Writes;
+  readonly #doorWrites: DoorWrites;
   /** What can happen, as often as it stands here. */
   readonly #choices: readonly (() => void | Promise<void>)[];
 
@@ -26,6 +28,7 @@ export class Operations {
     this.#cluster = cluster;
     this.#coordinators = coordinators;
     this.#writes = new Writes(cluster, coordinators);
+    this.#doorWrites = new DoorWrites(cluster, this.#writes);
     const weighted: readonly Weighted[] = [
       [30, () => this.#writes.write()],
       [10, () => this.#writes.writeGiven()],
@@ -41,6 +44,7 @@ export class Operations {
       [3, () => this.#killCoordinator()],
       [2, () => this.#skew()],
       ...(cluster.restores ? this.#restoring : []),
+      ...(cluster.sites.length > 0 ? this.#ofStores : []),
       ...(cluster.replicas.some(({ kind }) => kind === 'banyandb') ? this.#ofNodes : []),
     ];
     this.#choices = weighted.flatMap(([weight, act]) => Array.from({ length: weight }, () => act));
@@ -50,6 +54,15 @@ export class Operations {
     return [
       [8, () => this.#backUp()],
       [6, () => this.#restore()],
+    ];
+  }
+
+  get #ofStores(): readonly Weighted[] {
+    return [
+      [40, () => this.#doorWrites.write()],
+      [14, () => this.#doorWrites.delete()],
+      [6, () => this.#doorWrites.stop()],
+      [4, () => this.#doorWrites.crash()],
     ];
   }
 
@@ -133,9 +146,9 @@ export class Operations {
   }
 
   #partition(): void {
-    const { replicas, random, network, time } = this.#cluster;
+    const { replicas, sites, random, network, time } = this.#cluster;
     const side = new Set(random.subset(replicas, 1).map(({ name }) => name));
-    const names = [...replicas.map(({ name }) => name), 'operator'];
+    const names = [...new Set([...replicas, ...sites].map(({ name }) => name)), 'operator'];
     const cut = names.flatMap((a) =>
       names.filter((b) => side.has(a) && !side.has(b)).map((b) => Network.pair(a, b)),
     );

@@ -60,7 +60,9 @@ export interface Serving extends AsyncDisposable {
 }
 
 /** Thrown through the code under test when its process dies; nothing may catch it and go on. */
-export class Crashed extends Error {}
+export class Crashed extends Error {
+  override readonly message = 'the process that does this is dead';
+}
 
 export class Replica {
   readonly name: string;

@@ -63,6 +63,29 @@ describe('other replicas', () => {
     expect(made.events.at(-1)).toMatchObject(['dropped', 'one', 3, 'stopped', {}]);
   });
 
+  test.each(['fails', 'does not come'])(
+    'what it took is told once, also where the end of its stream %s',
+    async (end) => {
+      const copy = new MemoryShardCopy({ place: 'one' });
+      const { openApply } = copy;
+      copy.openApply = async (options) =>
+        Object.assign(await openApply.call(copy, options), {
+          [Symbol.asyncDispose]: async () => {
+            if (end === 'fails') throw new CodedError('unreachable', 'the stream broke');
+            await new Promise(() => undefined);
+          },
+        });
+      const made = await makeStore({ replicas: replicasOf(copy) });
+      await made.store.apply({ property: sent('a', { x: 1 }), strategy: 'merge' });
+      await made.event('sent');
+      await made.store[Symbol.asyncDispose]();
+      expect(copy.versions).toEqual(made.versions());
+      expect(made.events.filter(([name]) => name === 'sent' || name === 'dropped')).toEqual([
+        ['sent', 'one', 1],
+      ]);
+    },
+  );
+
   test('many writes go in few batches, whatever the fuse of repairs says', async () => {
     const copy = new MemoryShardCopy({ place: 'one' });
     const made = await makeStore({ replicas: replicasOf(copy) });
