@@ -2,7 +2,6 @@
  * gRPC calls that a peer should not make: messages of any values, messages changed in some bytes, out of order,
  * cut, compressed, too long, with headers of any kind, and ends in the middle.
  */
-import { once } from 'node:events';
 import { type ClientHttp2Session, connect } from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
 import {
@@ -18,11 +17,9 @@ import {
 import { toWireVersion } from '../../src/peer/wire-version.ts';
 import type { StoredVersion } from '../../src/shard-copy/shard-copy.ts';
 import type { SeededRandom } from '../support/seeded-random.ts';
-import { hostileText, mutate, pieces, randomBytes } from './hostile-values.ts';
+import { callHostilely, frame, hostileHeaders } from './hostile-call.ts';
+import { hostileText, mutate, randomBytes } from './hostile-values.ts';
 import { randomMessage } from './random-message.ts';
-
-/** A call that is not ended by then is given up; a server may wait for what its peer did not send. */
-const callMsMax = 2_000;
 
 /** How a call that holds to the protocol would look: what mutations begin with. */
 function properMessages(
@@ -85,39 +82,10 @@ export class FuzzCalls implements Disposable {
       this.#session = this.#connect();
     }
     const call = random.pick(calls);
-    const stream = this.#session.request(this.#headers(ShardService.method[call].name));
-    stream.on('error', () => stream.close());
-    const ended = once(stream, 'close');
-    const timer = setTimeout(() => stream.destroy(), callMsMax);
-    // A peer that does not read is as possible as one that does.
-    if (!random.chance(0.05)) stream.resume();
-    for (const bytes of this.#frames(call)) {
-      for (const piece of pieces(bytes, random)) if (!stream.destroyed) stream.write(piece);
-    }
-    if (random.chance(0.1)) stream.destroy();
-    else if (!random.chance(0.05)) stream.end();
-    await ended.catch(() => undefined);
-    clearTimeout(timer);
-  }
-
-  #headers(name: string): Record<string, string> {
-    const random = this.#random;
-    const headers: Record<string, string> = {
-      ':method': random.chance(0.97) ? 'POST' : random.pick(['GET', 'PUT', 'OPTIONS']),
-      ':path': random.chance(0.97)
-        ? `/tallystick.v1.ShardService/${name}`
-        : `/${encodeURIComponent(hostileText(random).toWellFormed())}`,
-      'content-type': random.chance(0.95)
-        ? 'application/grpc'
-        : random.pick(['application/json', 'text/plain']),
-      te: 'trailers',
-    };
-    if (random.chance(0.2))
-      headers['grpc-timeout'] = random.pick(['1n', '0S', '99999999H', '-1S', 'x', '1000m']);
-    if (random.chance(0.1)) headers['grpc-encoding'] = random.pick(['gzip', 'identity', 'deflate', 'x']);
+    const headers = hostileHeaders(`/tallystick.v1.ShardService/${ShardService.method[call].name}`, random);
     if (random.chance(0.2))
       headers['tallystick-run'] = encodeURIComponent(hostileText(random).toWellFormed());
-    return headers;
+    await callHostilely(this.#session, { headers, frames: this.#frames(call) }, random);
   }
 
   #frames(call: keyof typeof ShardService.method): Buffer[] {
@@ -139,15 +107,4 @@ export class FuzzCalls implements Disposable {
   [Symbol.dispose](): void {
     this.#session.destroy();
   }
-}
-
-/** A message with its length before it, which now and then is another, or with flags that say more than is true. */
-function frame(bytes: Buffer, random: SeededRandom): Buffer {
-  const head = Buffer.alloc(5);
-  head.writeUInt8(random.chance(0.97) ? 0 : random.below(256), 0);
-  const length = random.chance(0.97)
-    ? bytes.length
-    : random.pick([0, bytes.length + 1, 2 ** 24, 2 ** 32 - 1]);
-  head.writeUInt32BE(length, 1);
-  return Buffer.concat([head, bytes]);
 }

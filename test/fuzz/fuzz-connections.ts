@@ -1,6 +1,8 @@
-/** Connections whose bytes are no HTTP/2, or HTTP/2 as nobody should speak it. */
+/** Connections whose bytes are no HTTP/2, or HTTP/2 as nobody should speak it; the same of TLS. */
 import { once } from 'node:events';
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { connect as secure, TLSSocket } from 'node:tls';
 import type { SeededRandom } from '../support/seeded-random.ts';
 import { mutate, pieces, randomBytes } from './hostile-values.ts';
 
@@ -14,16 +16,73 @@ const connectionMsMax = 300;
 
 /** Opens one connection to HOST:PORT, sends what it should not, and waits until it is gone. */
 export async function hostileConnection(place: string, random: SeededRandom): Promise<void> {
+  await attack(connect(addressOf(place)), hostileBytes(random), random);
+}
+
+/** The same at a place that speaks TLS: within it, or instead of it. */
+export async function hostileTls(place: string, random: SeededRandom): Promise<void> {
+  const address = addressOf(place);
+  if (random.chance(0.4)) {
+    const ALPNProtocols = random.pick([['h2'], ['http/1.1'], ['h2', 'http/1.1'], []]);
+    await attack(
+      secure({ ...address, rejectUnauthorized: false, ALPNProtocols }),
+      hostileBytes(random),
+      random,
+    );
+    return;
+  }
+  const hello = await clientHello();
+  const bytes = random.pick([
+    () => hello.subarray(0, random.below(hello.length)),
+    () => mutate(hello, random),
+    () => Buffer.concat([hello, randomBytes(random, random.below(400))]),
+    () => Buffer.concat([hello, hello]),
+    // Records of any kind and version, with lengths that are not theirs.
+    () => Buffer.concat(Array.from({ length: 1 + random.below(20) }, () => tlsRecord(random))),
+    () => hostileBytes(random),
+  ])();
+  await attack(connect(address), bytes, random);
+}
+
+function tlsRecord(random: SeededRandom): Buffer {
+  const body = randomBytes(random, random.pick([0, 1, 2, 40, 300]));
+  const head = Buffer.from([random.pick([20, 21, 22, 23, 24, 255]), 3, random.below(5), 0, 0]);
+  head.writeUInt16BE(random.chance(0.7) ? body.length : random.below(65_536), 3);
+  return Buffer.concat([head, body]);
+}
+
+/** What a client says first, as this Node.js says it. */
+async function clientHello(): Promise<Buffer> {
+  const said = Promise.withResolvers<Buffer>();
+  const wire = new Duplex({
+    read: () => undefined,
+    write: (chunk: Buffer) => said.resolve(chunk),
+  });
+  const socket = secure({ socket: wire, ALPNProtocols: ['h2'] });
+  socket.on('error', () => undefined);
+  const hello = await said.promise;
+  socket.destroy();
+  return hello;
+}
+
+function addressOf(place: string): { host: string; port: number } {
   const colon = place.lastIndexOf(':');
-  const socket = connect({ host: place.slice(0, colon), port: Number(place.slice(colon + 1)) });
+  return { host: place.slice(0, colon), port: Number(place.slice(colon + 1)) };
+}
+
+async function attack(socket: Socket, bytes: Buffer, random: SeededRandom): Promise<void> {
   socket.on('error', () => socket.destroy());
   const timer = setTimeout(() => socket.destroy(), connectionMsMax);
   const closed = once(socket, 'close');
   // One that never reads fills what the other side may hold for it.
   if (!random.chance(0.1)) socket.resume();
-  for (const piece of pieces(hostileBytes(random), random)) if (!socket.destroyed) socket.write(piece);
+  for (const piece of pieces(bytes, random)) if (!socket.destroyed) socket.write(piece);
   if (random.chance(0.5)) socket.end();
-  else if (random.chance(0.2)) socket.resetAndDestroy();
+  else if (random.chance(0.2)) {
+    // What lies beneath TLS is not reset from above.
+    if (socket instanceof TLSSocket) socket.destroy();
+    else socket.resetAndDestroy();
+  }
   await closed.catch(() => undefined);
   clearTimeout(timer);
 }

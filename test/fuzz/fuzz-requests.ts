@@ -5,14 +5,24 @@
  */
 import { once } from 'node:events';
 import { Agent, type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http';
+import { Agent as SecureAgent, request as httpsRequest } from 'node:https';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import type { SeededRandom } from '../support/seeded-random.ts';
+import type { Credential } from './credentials.ts';
 import { hostileNumber, hostileText, mutate, pieces, randomBytes } from './hostile-values.ts';
 
 /** Answers that take longer are taken for a hang; streams of events are left after a moment. */
 const answerMsMax = 20_000;
 const eventsMs = 50;
+
+/** An endpoint with TLS and tokens. */
+export interface Guard {
+  readonly credential: (random: SeededRandom) => Credential;
+}
+
+/** What anybody may ask: probes have no tokens. */
+const openPaths: readonly string[] = ['/livez', '/readyz'];
 
 interface Parameter {
   readonly name: string;
@@ -26,7 +36,7 @@ interface Route {
   readonly members: readonly string[];
 }
 
-interface OpenApi {
+export interface OpenApi {
   readonly paths: Record<
     string,
     Record<
@@ -39,30 +49,27 @@ interface OpenApi {
   >;
 }
 
+interface RequestsOptions {
+  readonly described: OpenApi;
+  /** Null for one that lets everybody in. */
+  readonly guard?: Guard | null;
+}
+
 export class FuzzRequests implements Disposable {
   readonly #address: string;
   readonly #random: SeededRandom;
   readonly #routes: readonly Route[];
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  readonly #guard: Guard | null;
+  readonly #agent: Agent;
 
-  private constructor(address: string, random: SeededRandom, routes: readonly Route[]) {
+  /** Asks for what `described` has, which the endpoint at HOST:PORT says of itself. */
+  constructor(address: string, random: SeededRandom, { described, guard = null }: RequestsOptions) {
     this.#address = address;
     this.#random = random;
-    this.#routes = routes;
-  }
-
-  /** Learns the routes from the endpoint at HOST:PORT. */
-  static async create(address: string, random: SeededRandom): Promise<FuzzRequests> {
-    const described = (await (await fetch(`http://${address}/openapi.json`)).json()) as OpenApi;
-    const routes = Object.entries(described.paths).flatMap(([path, methods]) =>
-      Object.entries(methods).map(([method, { parameters = [], requestBody }]) => ({
-        method: method.toUpperCase(),
-        path,
-        parameters,
-        members: Object.keys(Object.values(requestBody?.content ?? {})[0]?.schema.properties ?? {}),
-      })),
-    );
-    return new FuzzRequests(address, random, routes);
+    this.#routes = routesOf(described);
+    this.#guard = guard;
+    const pool = { keepAlive: true, maxSockets: 8 };
+    this.#agent = guard === null ? new Agent(pool) : new SecureAgent({ ...pool, rejectUnauthorized: false });
   }
 
   /** Makes one request. Throws where the answer is a fault of the program, or none comes. */
@@ -79,13 +86,24 @@ export class FuzzRequests implements Disposable {
       : random.pick(['POST', 'PUT', 'DELETE', 'PATCH', 'HEAD']);
     const body = this.#bodyOf(route);
     const what = `${method} ${path.slice(0, 300)} ${body?.subarray(0, 300).toString('latin1') ?? ''}`;
-    const asked = httpRequest(`http://${this.#address}`, {
-      ...{ path, method, agent: this.#agent, headers: this.#headers(body) },
+    const headers = this.#headers(body);
+    const credential = this.#guard?.credential(random) ?? null;
+    if (credential !== null) {
+      delete headers['authorization'];
+      if (credential.authorization !== null) headers['authorization'] = credential.authorization;
+    }
+    const options = {
+      ...{ path, method, agent: this.#agent, headers },
       signal: AbortSignal.timeout(answerMsMax),
-    });
+    };
+    const asked =
+      this.#guard === null
+        ? httpRequest(`http://${this.#address}`, options)
+        : httpsRequest(`https://${this.#address}`, { ...options, rejectUnauthorized: false });
     asked.end(body ?? undefined);
     try {
-      await this.#hear(asked, what, method);
+      const status = await this.#hear(asked, what, method);
+      if (credential !== null) checkAllowed(what, route, credential, { method, status });
     } catch (error) {
       // The endpoint may hang up on what is too large, also while it is being sent.
       if (
@@ -95,16 +113,19 @@ export class FuzzRequests implements Disposable {
     }
   }
 
-  async #hear(asked: ClientRequest, what: string, method: string): Promise<void> {
+  /** Gives the status. */
+  async #hear(asked: ClientRequest, what: string, method: string): Promise<number> {
     const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+    const { statusCode: status = 0 } = answer;
     const type = String(answer.headers['content-type']);
     if (type.startsWith('text/event-stream')) {
       setTimeout(() => asked.destroy(), eventsMs);
       await once(answer, 'close');
-      return;
+      return status;
     }
     const content = await text(answer);
-    checkAnswer(what, answer.statusCode ?? 0, type, method === 'HEAD' ? null : content);
+    checkAnswer(what, status, type, method === 'HEAD' ? null : content);
+    return status;
   }
 
   #pathOf({ path, parameters, method }: Route): string {
@@ -206,6 +227,29 @@ export class FuzzRequests implements Disposable {
   [Symbol.dispose](): void {
     this.#agent.destroy();
   }
+}
+
+function routesOf({ paths }: OpenApi): Route[] {
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { parameters = [], requestBody }]) => ({
+      method: method.toUpperCase(),
+      path,
+      parameters,
+      members: Object.keys(Object.values(requestBody?.content ?? {})[0]?.schema.properties ?? {}),
+    })),
+  );
+}
+
+/** Throws where something was done that the caller may not have done. */
+function checkAllowed(
+  what: string,
+  { path }: Route,
+  { role, authorization }: Credential,
+  { method, status }: { readonly method: string; readonly status: number },
+): void {
+  const looks = method === 'GET' || path === '/v1/property/data/query';
+  if (status >= 400 || openPaths.includes(path) || (role === 'viewer' && looks)) return;
+  throw new Error(`${what}: ${status} for ${role}, who showed ${authorization}`);
 }
 
 /** Throws unless an answer is one that the endpoint promises. */

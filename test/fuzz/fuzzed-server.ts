@@ -9,7 +9,6 @@ import { systemClock } from '../../src/lib/clock.ts';
 import { PeerClient } from '../../src/peer/peer-client.ts';
 import { entityHash, shardOf } from '../../src/property/placement.ts';
 import { parseSource } from '../../src/property/source-json.ts';
-import { IndexReader } from '../../src/property-index/index-reader.ts';
 import type { StoredVersion } from '../../src/shard-copy/shard-copy.ts';
 import { propertyRecord, runCli, writeRecords } from '../support/run-cli.ts';
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts';
@@ -17,22 +16,16 @@ import { ServedReplica } from '../support/served-replica.ts';
 import { makeVersion } from '../support/versions.ts';
 import { FuzzCalls } from './fuzz-calls.ts';
 import { hostileConnection } from './fuzz-connections.ts';
-import { FuzzRequests } from './fuzz-requests.ts';
-
-/** Attacks under way at a time. */
-const lanes = 6;
-
-/** Attacks between two looks at the server. */
-const perRound = 60;
-
-/**
- * Most it may take, in MiB. An idle one takes some 150; on top come the messages of six calls at once, of 10 MiB
- * at most, twice while they are read, and what the collector has not got to.
- */
-const residentMibMax = 320;
+import { FuzzRequests, type OpenApi } from './fuzz-requests.ts';
+import { attackRound, checkEnd, checkSound, contentOf, residentMibMax } from './served-checks.ts';
 
 const shards = 2;
 const kept = 200;
+
+export interface AttackLimit {
+  readonly attacks: number;
+  readonly seconds: number;
+}
 
 export interface FuzzCounts {
   attacks: number;
@@ -55,7 +48,7 @@ export class FuzzedServer implements AsyncDisposable {
     this.#seed = seed;
     this.#random = seededRandom(seed);
     this.#replica = replica;
-    this.#before = contentOf(folder);
+    this.#before = contentOf(rootOf(folder), 'keep', shards);
     // All of one shard: the calls that apply them name it.
     this.#offered = Array.from({ length: 60 }, (_, id) =>
       makeVersion({ group: 'keep', name: 'offered', id: String(id), revision: 5n }),
@@ -76,20 +69,15 @@ export class FuzzedServer implements AsyncDisposable {
   }
 
   /** Attacks until there were `attacks` of them or the time is over. Throws at the first thing that does not hold. */
-  async attack({
-    attacks,
-    seconds,
-  }: {
-    readonly attacks: number;
-    readonly seconds: number;
-  }): Promise<FuzzCounts> {
+  async attack({ attacks, seconds }: AttackLimit): Promise<FuzzCounts> {
     const { place, admin } = this.#replica;
-    using requests = await FuzzRequests.create(admin ?? '', this.#random);
+    const described = (await (await fetch(`http://${admin}/openapi.json`)).json()) as OpenApi;
+    using requests = new FuzzRequests(admin ?? '', this.#random, { described });
     using calls = new FuzzCalls(place, this.#random, this.#offered);
     const endMs = performance.now() + seconds * 1_000;
     try {
       while (this.#attacks < attacks && performance.now() < endMs) {
-        await this.#round(calls, requests);
+        await attackRound(() => this.#attack(calls, requests));
         await this.#checkAlive();
       }
     } catch (error) {
@@ -98,19 +86,12 @@ export class FuzzedServer implements AsyncDisposable {
     return { attacks: this.#attacks, peakMib: this.#peakMib };
   }
 
-  async #round(calls: FuzzCalls, requests: FuzzRequests): Promise<void> {
-    let left = perRound;
-    const lane = async (): Promise<void> => {
-      for (; left > 0; this.#attacks += 1) {
-        left -= 1;
-        const kind = this.#random.below(10);
-        if (kind < 5) await calls.call();
-        else if (kind < 9) await requests.request();
-        else await hostileConnection(this.#replica.place, this.#random);
-      }
-    };
-    const ended = await Promise.allSettled(Array.from({ length: lanes }, lane));
-    for (const one of ended) if (one.status === 'rejected') throw one.reason;
+  async #attack(calls: FuzzCalls, requests: FuzzRequests): Promise<void> {
+    this.#attacks += 1;
+    const kind = this.#random.below(10);
+    if (kind < 5) await calls.call();
+    else if (kind < 9) await requests.request();
+    else await hostileConnection(this.#replica.place, this.#random);
   }
 
   /** It answers as before to those who ask properly. */
@@ -127,25 +108,22 @@ export class FuzzedServer implements AsyncDisposable {
 
   /** Ends it, and looks at what it left: its exit code, its log, its data. */
   async finish(): Promise<void> {
-    const { code, stderr } = await this.#replica.stop();
-    const faults = stderr
-      .split('\n')
-      .filter((line) => /"code":"internal"|"level":(50|60)|nhandled|^\s+at /.test(line));
-    if (code !== 0 || faults.length > 0) {
-      throw new Error(`seed ${this.#seed}: it ended with ${code}; ${faults.slice(0, 5).join('\n')}`);
+    try {
+      checkEnd(await this.#replica.stop());
+      const allowed = new Map(this.#before);
+      for (const { key, source, deleteTime } of this.#offered)
+        allowed.set(key.toString('hex'), `${deleteTime} ${source}`);
+      const after = contentOf(rootOf(this.#folder), 'keep', shards);
+      for (const [key, text] of after) {
+        if (allowed.get(key) !== text) throw new Error(`nobody asked for ${text}`);
+      }
+      for (const key of this.#before.keys()) {
+        if (!after.has(key)) throw new Error(`${key} is gone`);
+      }
+      await checkSound(rootOf(this.#folder), 'keep');
+    } catch (error) {
+      throw new Error(`seed ${this.#seed}`, { cause: error });
     }
-    const allowed = new Map(this.#before);
-    for (const { key, source, deleteTime } of this.#offered)
-      allowed.set(key.toString('hex'), `${deleteTime} ${source}`);
-    const after = contentOf(this.#folder);
-    for (const [key, text] of after) {
-      if (allowed.get(key) !== text) throw new Error(`seed ${this.#seed}: nobody asked for ${text}`);
-    }
-    for (const key of this.#before.keys()) {
-      if (!after.has(key)) throw new Error(`seed ${this.#seed}: ${key} is gone`);
-    }
-    const verified = await runCli(['verify', rootOf(this.#folder), '--group', 'keep']);
-    if (verified.code !== 0) throw new Error(`seed ${this.#seed}: ${verified.stdout}${verified.stderr}`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -156,16 +134,4 @@ export class FuzzedServer implements AsyncDisposable {
 
 function rootOf(folder: string): string {
   return join(folder, 'root');
-}
-
-function contentOf(folder: string): Map<string, string> {
-  const content = new Map<string, string>();
-  for (let shard = 0; shard < shards; shard += 1) {
-    using reader = new IndexReader({ root: rootOf(folder), group: 'keep', shard });
-    for (const page of reader.allPages(1_000)) {
-      for (const { key, deleteTime, source } of page)
-        content.set(key.toString('hex'), `${deleteTime} ${source}`);
-    }
-  }
-  return content;
 }

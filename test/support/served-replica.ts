@@ -60,25 +60,34 @@ export class ServeProcess {
   }
 }
 
+interface Ready {
+  readonly listen: string;
+  readonly admin: string | null;
+  readonly property: string | null;
+}
+
 /** A replica that is ready. */
 export class ServedReplica implements AsyncDisposable {
   readonly place: string;
   /** HOST:PORT of its admin endpoint; null without one. */
   readonly admin: string | null;
+  /** HOST:PORT where applications reach PropertyService; null without it. */
+  readonly property: string | null;
   readonly #child: ServeProcess;
 
-  private constructor(child: ServeProcess, place: string, admin: string | null) {
+  private constructor(child: ServeProcess, { listen, admin, property }: Ready) {
     this.#child = child;
-    this.place = place;
+    this.place = listen;
     this.admin = admin;
+    this.property = property;
   }
 
   static async start(options: ServeOptions): Promise<ServedReplica> {
     const child = new ServeProcess(options);
     const line = await child.firstLine;
     if (line === undefined) throw new Error(`serve ended: ${JSON.stringify(await child.ended)}`);
-    const { ready } = JSON.parse(line) as { ready: { listen: string; admin: string | null } };
-    return new ServedReplica(child, ready.listen, ready.admin);
+    const { ready } = JSON.parse(line) as { ready: Ready };
+    return new ServedReplica(child, ready);
   }
 
   /** Its log so far. */
