@@ -73,9 +73,9 @@ export class NodeShardCopy implements ShardCopy, Disposable {
     return new NodeView({ group, shard, shards: this.#shards }, this.#tree.share());
   }
 
-  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Fetched> {
+  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<readonly Fetched[]> {
     const place = await this.#nodePlace(signal);
-    yield* fetchValues(place, keys, { known: this.#tree, signal });
+    for await (const fetched of fetchValues(place, keys, { known: this.#tree, signal })) yield [fetched];
   }
 
   whyHeldBack(version: StoredVersion, own: StoredVersion | null): string | null {

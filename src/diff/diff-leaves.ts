@@ -29,24 +29,31 @@ export interface MergeOptions {
 }
 
 /**
- * The differences between streams that stand at the beginning of `slot`; `leaves` of a difference has one
+ * Pages of the differences between streams that stand at the beginning of `slot`; `leaves` of a difference has one
  * place per cursor. A null cursor is a copy whose slot is empty.
  */
 export async function* diffLeaves(
   slot: number,
   cursors: readonly (LeafCursor | null)[],
   { signal, stopEarly }: MergeOptions = {},
-): AsyncGenerator<Difference> {
+): AsyncGenerator<readonly Difference[]> {
+  let found: Difference[] = [];
   for (let merged = 1; ; merged++) {
-    if (merged % leavesPerTurn === 0) await yieldToEventLoop(signal);
-    if (cursors.some((cursor) => cursor?.needsPage)) {
+    const turn = merged % leavesPerTurn === 0;
+    const paging = cursors.some((cursor) => cursor?.needsPage);
+    if ((turn || paging) && found.length > 0) {
+      yield found;
+      found = [];
+    }
+    if (turn) await yieldToEventLoop(signal);
+    if (paging) {
       await Promise.all(cursors.map((cursor) => (cursor?.needsPage ? cursor.loadPage(signal) : undefined)));
       if (stopEarly?.()) return;
       // A page may have ended a slot, so look again.
       continue;
     }
     const least = leastLeaf(cursors);
-    if (least === null) return;
+    if (least === null) break;
     let alike = true;
     const leaves: (Leaf | null)[] = [];
     for (const cursor of cursors) {
@@ -60,8 +67,9 @@ export async function* diffLeaves(
       alike &&= compareBytes(leaf.digest, least.digest) === 0;
       cursor?.advance();
     }
-    if (!alike) yield { key: least.key, slot, leaves };
+    if (!alike) found.push({ key: least.key, slot, leaves });
   }
+  if (found.length > 0) yield found;
 }
 
 function leastLeaf(cursors: readonly (LeafCursor | null)[]): Leaf | null {

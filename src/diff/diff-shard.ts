@@ -92,6 +92,11 @@ export class ShardDiff implements AsyncIterable<Difference> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Difference> {
+    for await (const page of this.pages()) yield* page;
+  }
+
+  /** As iterating it does, many at once. */
+  async *pages(): AsyncGenerator<readonly Difference[]> {
     const { signal } = this.#options;
     throwIfAborted(signal);
     const [first] = this.#views;
@@ -109,7 +114,7 @@ export class ShardDiff implements AsyncIterable<Difference> {
     }
   }
 
-  async *#diffSlotsLeaves(slots: readonly SlotDifference[]): AsyncGenerator<Difference> {
+  async *#diffSlotsLeaves(slots: readonly SlotDifference[]): AsyncGenerator<readonly Difference[]> {
     const { signal, onProgress } = this.#options;
     const placement = new PlacementCheck(this.#views, this.#traits);
     const plans = slots.map(readingPlan);
@@ -122,13 +127,17 @@ export class ShardDiff implements AsyncIterable<Difference> {
         cursor.openSlot(summary);
         return cursor;
       });
-      for await (const read of diffLeaves(slot, cursors, { signal, stopEarly: () => this.#budgetRanOut() })) {
-        const leaves = sharedFrom.map((reader) => read.leaves[reader] ?? null);
+      for await (const page of diffLeaves(slot, cursors, { signal, stopEarly: () => this.#budgetRanOut() })) {
         const unproven = cursors.find((cursor) => cursor?.givesHeads)?.summary;
-        const difference = { ...read, leaves, ...(unproven && { unproven }) };
-        placement.check(difference);
-        this.#differing++;
-        yield difference;
+        const more = unproven ? { slot, unproven } : { slot };
+        const differences = page.map(({ key, leaves: read }): Difference => {
+          const leaves = sharedFrom.map((reader) => read[reader] ?? null);
+          const difference = { key, leaves, ...more };
+          placement.check(difference);
+          return difference;
+        });
+        this.#differing += differences.length;
+        yield differences;
       }
       if (this.#budgetSpent) return;
       onProgress?.({

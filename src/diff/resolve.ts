@@ -6,15 +6,18 @@ import { compareBytes } from '../lib/bytes.ts';
 import { compareVersions, type Version } from '../property/version.ts';
 import type { Leaf } from '../shard-copy/shard-copy.ts';
 
-export interface Resolution {
+/** What is compared of a leaf. */
+type Compared = Omit<Leaf, 'key'>;
+
+export interface Resolution<One extends Compared> {
   /** Positions of the copies that have the winner, ascending; never empty. */
   readonly winners: readonly number[];
   /** A leaf of the winner; revision and delete time are null only where no copy tells them and all digests agree. */
-  readonly version: Leaf;
+  readonly version: One;
 }
 
 /** A leaf that tells its version. */
-export function tellsVersion(leaf: Leaf): leaf is Leaf & Version {
+export function tellsVersion<One extends Compared>(leaf: One): leaf is One & Version {
   return leaf.revision !== null && leaf.deleteTime !== null;
 }
 
@@ -22,8 +25,8 @@ export function tellsVersion(leaf: Leaf): leaf is Leaf & Version {
  * The winner among the copies' leaves of one entity (null: absent there), or null where digests differ and
  * a present leaf does not tell its version. At least one leaf must be present.
  */
-export function resolve(leaves: readonly (Leaf | null)[]): Resolution | null {
-  let best: Leaf | null = null;
+export function resolve<One extends Compared>(leaves: readonly (One | null)[]): Resolution<One> | null {
+  let best: One | null = null;
   let winners: number[] = [];
   let unknown = false;
   let unlike = false;
@@ -45,7 +48,7 @@ export function resolve(leaves: readonly (Leaf | null)[]): Resolution | null {
 }
 
 // Equal digests mean the same version: the digest covers revision (in the source) and delete time.
-function compareLeaves(a: Leaf, b: Leaf): number {
+function compareLeaves(a: Compared, b: Compared): number {
   if (tellsVersion(a) && tellsVersion(b)) return compareVersions(a, b);
   return compareBytes(a.digest, b.digest);
 }

@@ -20,11 +20,10 @@ export async function* fetchFromPeer(
   connection: PeerConnection,
   place: PeerPlace,
   { keys, signal }: { readonly keys: Iterable<Buffer>; readonly signal?: AbortSignal | undefined },
-): AsyncGenerator<Fetched> {
+): AsyncGenerator<readonly Fetched[]> {
   throwIfAborted(signal);
   const asking = keys[Symbol.iterator]();
   const due: Buffer[] = [];
-  let answered = 0;
   const queue = new SendQueue<KeysUp>();
   const askMore = (): boolean => {
     const some: Buffer[] = [];
@@ -53,17 +52,20 @@ export async function* fetchFromPeer(
   try {
     for await (const message of answers) {
       if (message.answers.length === 0) throw connection.wrong('an empty answer to a fetch');
-      for (const answer of message.answers) {
-        const key = due[answered];
-        if (key === undefined)
-          throw connection.wrong('a value that nobody asked for', { key: hexOf(answer.key) });
-        answered++;
-        const fetched = readAnswer(connection, place, { key, answer });
-        yield fetched;
+      const page: Fetched[] = [];
+      try {
+        for (const answer of message.answers) {
+          const key = due[page.length];
+          if (key === undefined)
+            throw connection.wrong('a value that nobody asked for', { key: hexOf(answer.key) });
+          page.push(readAnswer(connection, place, { key, answer }));
+        }
+      } finally {
+        // Also what comes before one that is wrong, or too large.
+        if (page.length > 0) yield page;
       }
       // Answered keys are forgotten, and as many new ones go up.
-      due.splice(0, answered);
-      answered = 0;
+      due.splice(0, page.length);
       while (more && due.length <= fetchKeysInFlightMax - fetchKeysMax) more = askMore();
     }
     const [missing] = due;

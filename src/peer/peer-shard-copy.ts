@@ -32,7 +32,7 @@ export class PeerShardCopy implements ShardCopy {
     return await openPeerView(this.#client.connection, this.#at(), options);
   }
 
-  fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncIterable<Fetched> {
+  fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncIterable<readonly Fetched[]> {
     return fetchFromPeer(this.#client.connection, this.#at(), { keys, signal });
   }
 

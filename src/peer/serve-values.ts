@@ -6,6 +6,7 @@ import {
   applyBatchBytesMax,
   applyBatchRowsMax,
   type ApplyResult,
+  type Fetched,
   type StoredVersion,
 } from '../shard-copy/shard-copy.ts';
 import { EncodedVersion } from '../property/encoded-version.ts';
@@ -70,23 +71,25 @@ async function hereAlready<T>(promise: Promise<T>): Promise<T | null> {
 }
 
 async function* fetchBatches(
-  fetched: AsyncIterable<{ readonly key: Buffer; readonly version: StoredVersion | null }>,
+  fetched: AsyncIterable<readonly Fetched[]>,
   call: ServedCall,
 ): AsyncGenerator<FetchResponse> {
   const { sendBytesMax, fetchBatchBytesMax } = call.options.limits;
   let answers: Version[] = [];
   let bytes = 0;
-  for await (const { key, version } of fetched) {
-    const more = version === null ? key.length : wireVersionBytes(version);
-    if (answers.length > 0 && bytes + more > fetchBatchBytesMax) {
-      yield create(FetchResponseSchema, { answers });
-      answers = [];
-      bytes = 0;
+  for await (const page of fetched) {
+    for (const { key, version } of page) {
+      const more = version === null ? key.length : wireVersionBytes(version);
+      if (answers.length > 0 && bytes + more > fetchBatchBytesMax) {
+        yield create(FetchResponseSchema, { answers });
+        answers = [];
+        bytes = 0;
+      }
+      if (version === null) answers.push(withoutValue(key));
+      else if (more > sendBytesMax) answers.push(withoutValue(key, { tooLarge: true }));
+      else answers.push(toWireVersion(version));
+      bytes += more;
     }
-    if (version === null) answers.push(withoutValue(key));
-    else if (more > sendBytesMax) answers.push(withoutValue(key, { tooLarge: true }));
-    else answers.push(toWireVersion(version));
-    bytes += more;
   }
   if (answers.length > 0) yield create(FetchResponseSchema, { answers });
 }

@@ -170,8 +170,8 @@ async function fetchElsewhere(
   for (const holder of holders) {
     try {
       const found: StoredVersion[] = [];
-      for await (const { version } of holder.copy(group, shard).fetch(keys, signal))
-        if (version !== null) found.push(version);
+      for await (const page of holder.copy(group, shard).fetch(keys, signal))
+        for (const { version } of page) if (version !== null) found.push(version);
       return found;
     } catch (error) {
       if (signal?.aborted) throw error;

@@ -84,8 +84,8 @@ export class RemoteEdits implements EditTarget {
   async #decide(copy: ShardCopy, open: readonly Decided[]): Promise<ReadonlyMap<string, StoredVersion>> {
     const keys = new Map(open.map(({ edit }) => [nameOf(edit), entityKey(edit.entity)]));
     const current = new Map<string, StoredVersion>();
-    for await (const { key, version } of copy.fetch(keys.values()))
-      if (version !== null) current.set(key.toString('latin1'), version);
+    for await (const page of copy.fetch(keys.values()))
+      for (const { key, version } of page) if (version !== null) current.set(key.toString('latin1'), version);
     const newest = new Map<string, StoredVersion>();
     for (const one of open) {
       const before = current.get(nameOf(one.edit)) ?? null;

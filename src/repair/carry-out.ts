@@ -271,18 +271,21 @@ function named({ group, shard, entity }: PlanEntry): Pick<PlanEntry, 'group' | '
 }
 
 /** Gathers steps such that the versions of a batch keep to the ceilings of an apply. */
-async function* gatherBatches(steps: AsyncIterable<CarryStep>): AsyncGenerator<Batch, undefined> {
+async function* gatherBatches(pages: AsyncIterable<readonly CarryStep[]>): AsyncGenerator<Batch, undefined> {
   let gathered: CarryStep[] = [];
   let bytes = 0;
-  for await (const step of steps) {
-    const more = step.step === 'ship' ? EncodedVersion.sizeOf(step.version) : 0;
-    if (gathered.length > 0 && (gathered.length >= applyBatchRowsMax || bytes + more > applyBatchBytesMax)) {
-      yield { steps: gathered };
-      gathered = [];
-      bytes = 0;
+  for await (const steps of pages) {
+    for (const step of steps) {
+      const more = step.step === 'ship' ? EncodedVersion.sizeOf(step.version) : 0;
+      const full = gathered.length >= applyBatchRowsMax || bytes + more > applyBatchBytesMax;
+      if (gathered.length > 0 && full) {
+        yield { steps: gathered };
+        gathered = [];
+        bytes = 0;
+      }
+      gathered.push(step);
+      bytes += more;
     }
-    gathered.push(step);
-    bytes += more;
   }
   if (gathered.length > 0) yield { steps: gathered };
   return undefined;

@@ -73,10 +73,12 @@ async function lookAt(
     if (copy === undefined) throw new CodedError('bad-plan', `there is no copy at ${place}`, { place });
     const keys = planned.map(({ entry }) => entityKey(splitEntity(entry.entity)));
     let at = 0;
-    for await (const { version } of fetchLive(copy, keys, signal)) {
-      const asked = planned[at++];
-      if (asked === undefined) break;
-      standing.set(asked.entry, isAsPlanned(version, asked.version) ? 'holds' : 'changed');
+    for await (const page of fetchLive(copy, keys, signal)) {
+      for (const { version } of page) {
+        const asked = planned[at++];
+        if (asked !== undefined)
+          standing.set(asked.entry, isAsPlanned(version, asked.version) ? 'holds' : 'changed');
+      }
     }
   } catch (error) {
     throwIfAborted(signal);

@@ -1,4 +1,4 @@
-/** Reads the newest versions from one copy, held to its promises: one answer per key, in the order asked. */
+/** Reads the newest versions from one copy, in pages, held to its promises: one answer per key, in the order asked. */
 import { compareBytes } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { raceSignal } from '../lib/race-signal.ts';
@@ -13,20 +13,22 @@ export async function* fetchLive(
   copy: ShardCopy,
   keys: readonly Buffer[],
   signal?: AbortSignal,
-): AsyncGenerator<Fetched> {
-  let answers: AsyncIterator<Fetched> | null = null;
+): AsyncGenerator<readonly Fetched[]> {
+  let answers: AsyncIterator<readonly Fetched[]> | null = null;
+  let answered = 0;
   try {
     answers = copy.fetch(keys, signal)[Symbol.asyncIterator]();
-    for (const key of keys) {
+    while (answered < keys.length) {
       const next = await raceSignal(answers.next(), signal);
-      const answered = next.done ? null : next.value;
-      const keyFits = answered !== null && compareBytes(answered.key, key) === 0;
-      if (!keyFits || (answered.version !== null && compareBytes(answered.version.key, key) !== 0)) {
+      const page = next.done ? [] : next.value;
+      const due = keys.slice(answered, answered + Math.max(1, page.length));
+      if (page.length !== due.length || !due.every((key, at) => isOf(key, page[at]))) {
         throw new CodedError('bad-message', 'an answer to a fetch is missing or is about another entity', {
-          key: key.toString('hex'),
+          key: due[0]?.toString('hex'),
         });
       }
-      yield answered;
+      yield page;
+      answered += page.length;
     }
   } catch (error) {
     throw atPlace(copy.place, error, signal);
@@ -34,6 +36,11 @@ export async function* fetchLive(
     // Not waited for: a source that hangs must not hold up a cancelled run.
     answers?.return?.()?.catch(() => undefined);
   }
+}
+
+function isOf(key: Buffer, fetched: Fetched | undefined): boolean {
+  if (fetched === undefined || compareBytes(fetched.key, key) !== 0) return false;
+  return fetched.version === null || compareBytes(fetched.version.key, key) === 0;
 }
 
 /**

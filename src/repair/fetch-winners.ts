@@ -1,12 +1,12 @@
 /**
  * Fetches the winners of a plan, each from one copy that has it; where that copy fails or no longer has it,
- * from the next. A holder's newer version is shipped in the place of the planned one. One value is in memory
+ * from the next. A holder's newer version is shipped in the place of the planned one. A page of values is in memory
  * at a time: who takes the steps decides how many are gathered.
  */
 import { CodedError } from '../lib/coded-error.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { entityKey, splitEntity } from '../property/entity.ts';
-import { applyBatchRowsMax } from '../shard-copy/shard-copy.ts';
+import { applyBatchRowsMax, type StoredVersion } from '../shard-copy/shard-copy.ts';
 import { type CarryStep, changedSincePlan, type FetchContext } from './carry-step.ts';
 import { checkStanding } from './check-standing.ts';
 import { compareToPlanned, fetchLive, spelledToSend } from './fetch-live.ts';
@@ -25,18 +25,21 @@ interface Sought {
   readonly reasons: string[];
 }
 
-/** A step for every entry, not in order. Entries are looked at in batches, so that fetches come in batches. */
+/** Pages of steps, one for every entry, not in order. Entries are looked at in batches, so that fetches come in batches. */
 export async function* fetchWinners(
   entries: AsyncIterable<PlanEntry>,
   context: FetchContext,
-): AsyncGenerator<CarryStep> {
+): AsyncGenerator<readonly CarryStep[]> {
   const rowsMax = context.onlyStanding ? applyBatchRowsMax : fetchRowsMax;
   let batch: PlanEntry[] = [];
   for await (const entry of entries) {
     const held = entry.lackers.filter(({ heldBack }) => heldBack !== undefined);
-    if (held.length > 0) yield { step: 'hold', entry, lackers: held };
-    if (held.length === entry.lackers.length) continue;
-    batch.push({ ...entry, lackers: entry.lackers.filter(({ heldBack }) => heldBack === undefined) });
+    if (held.length === 0) batch.push(entry);
+    else {
+      yield [{ step: 'hold', entry, lackers: held }];
+      const lackers = entry.lackers.filter(({ heldBack }) => heldBack === undefined);
+      if (lackers.length > 0) batch.push({ ...entry, lackers });
+    }
     if (batch.length < rowsMax) continue;
     yield* fetchBatch(batch, context);
     batch = [];
@@ -44,11 +47,14 @@ export async function* fetchWinners(
   yield* fetchBatch(batch, context);
 }
 
-async function* fetchBatch(batch: readonly PlanEntry[], context: FetchContext): AsyncGenerator<CarryStep> {
+async function* fetchBatch(
+  batch: readonly PlanEntry[],
+  context: FetchContext,
+): AsyncGenerator<readonly CarryStep[]> {
   let sought: Sought[] = [];
   if (context.onlyStanding) {
     for (const { entry, standing, steps } of await checkStanding(batch, context)) {
-      yield* steps;
+      if (steps.length > 0) yield steps;
       if (standing.length > 0) sought.push(soughtOf(entry, standing));
     }
   } else {
@@ -58,7 +64,7 @@ async function* fetchBatch(batch: readonly PlanEntry[], context: FetchContext): 
     const byHolder = new Map<string, Sought[]>();
     for (const one of sought) {
       const holder = nextHolder(one, context);
-      if (holder === null) yield notFetched(one);
+      if (holder === null) yield [notFetched(one)];
       else {
         const asked = byHolder.get(holder) ?? [];
         asked.push(one);
@@ -75,33 +81,31 @@ async function* fetchFrom(
   holder: string,
   asked: readonly Sought[],
   context: FetchContext,
-): AsyncGenerator<CarryStep, Sought[]> {
-  const { copies, spelling, onlyStanding, failed, movedOn, proofs, signal } = context;
+): AsyncGenerator<readonly CarryStep[], Sought[]> {
+  const { copies, failed, signal } = context;
   const copy = copies.get(holder);
   const left: Sought[] = [];
   let answered = 0;
   try {
     if (copy === undefined)
       throw new CodedError('bad-plan', `there is no copy at ${holder}`, { place: holder });
-    for await (const { version } of fetchLive(
-      copy,
-      asked.map(({ key }) => key),
-      signal,
-    )) {
-      const one = asked[answered];
-      if (one === undefined) break;
-      const { entry, lackers } = one;
-      const order = version === null ? -1 : compareToPlanned(version, entry.winner, spelling);
-      if (order !== 0) movedOn.add(holder);
-      proofs.add(holder, entry, order === 0 && one.holder === 0 ? (version?.digest ?? null) : null);
-      answered++;
-      if (version !== null && (onlyStanding ? order === 0 : order >= 0)) {
-        yield { step: 'ship', entry, lackers, version: spelledToSend(version, entry.winner, spelling) };
-      } else if (onlyStanding) {
-        yield { step: 'keep', entry, lackers, reason: changedSincePlan };
-      } else {
-        one.reasons.push(`${holder} no longer has it`);
-        left.push({ ...one, holder: one.holder + 1 });
+    const keys = asked.map(({ key }) => key);
+    for await (const page of fetchLive(copy, keys, signal)) {
+      const steps: CarryStep[] = [];
+      try {
+        for (const { version } of page) {
+          const one = asked[answered] as Sought;
+          const step = stepOf(holder, one, version, context);
+          answered++;
+          if (step !== null) steps.push(step);
+          else {
+            one.reasons.push(`${holder} no longer has it`);
+            left.push({ ...one, holder: one.holder + 1 });
+          }
+        }
+      } finally {
+        // Also those before a value that shows its slot to be another than was announced.
+        if (steps.length > 0) yield steps;
       }
     }
   } catch (error) {
@@ -111,6 +115,21 @@ async function* fetchFrom(
     for (const one of asked.slice(answered)) left.push(one);
   }
   return left;
+}
+
+/** What to do with what a holder gave; null where it has to be sought at the next. */
+function stepOf(
+  place: string,
+  { entry, lackers, holder }: Sought,
+  version: StoredVersion | null,
+  { spelling, onlyStanding, movedOn, proofs }: FetchContext,
+): CarryStep | null {
+  const order = version === null ? -1 : compareToPlanned(version, entry.winner, spelling);
+  if (order !== 0) movedOn.add(place);
+  proofs.add(place, entry, order === 0 && holder === 0 ? (version?.digest ?? null) : null);
+  if (version !== null && (onlyStanding ? order === 0 : order >= 0))
+    return { step: 'ship', entry, lackers, version: spelledToSend(version, entry.winner, spelling) };
+  return onlyStanding ? { step: 'keep', entry, lackers, reason: changedSincePlan } : null;
 }
 
 function soughtOf(entry: PlanEntry, lackers: readonly PlanLacker[]): Sought {

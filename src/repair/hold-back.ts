@@ -6,15 +6,16 @@ import type { ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
 import { compareToPlanned, fetchLive } from './fetch-live.ts';
 import type { SettledDifference, SettleOptions } from './settle.ts';
 
-/** Per difference: by position of a copy why its winner is held back there. */
+/** By position of a copy why a winner is held back there. */
 export type HeldBack = ReadonlyMap<number, string>;
 
-/** One for each of `settled`, in order. Values that no settling has read are read from a copy that has them. */
+/** One for each of `settled`, in order, or none at all. Values that no settling has read are read from a copy that has them. */
 export async function findHeldBack(
   settled: readonly SettledDifference[],
   options: Pick<SettleOptions, 'copies' | 'spelling' | 'signal'>,
 ): Promise<HeldBack[]> {
   const { copies } = options;
+  if (copies.every(({ whyHeldBack }) => whyHeldBack === undefined)) return [];
   const asking = settled.map(({ winners }) =>
     copies.flatMap((copy, at) => (copy.whyHeldBack === undefined || winners.includes(at) ? [] : [at])),
   );
@@ -49,11 +50,13 @@ async function readWinners(
   for (const [holder, asked] of unread) {
     let at = 0;
     const keys = asked.map(({ key }) => key);
-    for await (const { version } of fetchLive(holder, keys, signal)) {
-      const difference = asked[at++];
-      if (difference === undefined || version === null) continue;
-      // What has changed since is looked at again when it is applied.
-      if (compareToPlanned(version, difference.winner, spelling) === 0) found.set(difference, version);
+    for await (const page of fetchLive(holder, keys, signal)) {
+      for (const { version } of page) {
+        const difference = asked[at++];
+        if (difference === undefined || version === null) continue;
+        // What has changed since is looked at again when it is applied.
+        if (compareToPlanned(version, difference.winner, spelling) === 0) found.set(difference, version);
+      }
     }
   }
   return found;

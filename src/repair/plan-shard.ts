@@ -7,7 +7,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import type { Difference } from '../diff/diff-leaves.ts';
 import { type DiffBudget, type DiffResult, diffShard } from '../diff/diff-shard.ts';
 import type { PlacedView } from '../diff/diff-slots.ts';
-import { entityKey, joinEntity, parseEntityKey, splitEntity } from '../property/entity.ts';
+import { type Entity, joinEntity, parseEntityKey } from '../property/entity.ts';
 import { defaultSlots, type GroupSettings } from '../property/group-settings.ts';
 import type { ShardCopy, ViewDescription } from '../shard-copy/shard-copy.ts';
 import { type ComparableViews, closeViews, openComparableViews } from './open-views.ts';
@@ -139,8 +139,9 @@ async function compareShard(
     }
     const heldBack = await findHeldBack(result.settled, { copies, spelling, signal });
     for (const [position, difference] of result.settled.entries()) {
-      const entry = planEntry(group, shard, copies, difference, heldBack[position] ?? new Map());
-      if (entityKey(splitEntity(entry.entity)).equals(difference.key)) {
+      const entity = parseEntityKey(group, difference.key);
+      const entry = planEntry(entity, shard, copies, difference, heldBack[position] ?? new Map());
+      if (!entity.name.includes('/')) {
         await spool.add(entry);
         continue;
       }
@@ -151,14 +152,16 @@ async function compareShard(
     }
   };
   let batch: Difference[] = [];
-  for await (const difference of diff) {
-    for (const [copy, leaf] of difference.leaves.entries()) {
-      if (leaf !== null) differingLeaves[copy] = (differingLeaves[copy] ?? 0) + 1;
+  for await (const page of diff.pages()) {
+    for (const difference of page) {
+      for (const [copy, leaf] of difference.leaves.entries()) {
+        if (leaf !== null) differingLeaves[copy] = (differingLeaves[copy] ?? 0) + 1;
+      }
+      batch.push(difference);
+      if (batch.length < settleBatch) continue;
+      await settle(batch);
+      batch = [];
     }
-    batch.push(difference);
-    if (batch.length < settleBatch) continue;
-    await settle(batch);
-    batch = [];
   }
   await settle(batch);
   const spelledOtherwise = views.map(({ view }, copy) =>
@@ -236,14 +239,13 @@ function shardHead(target: ShardCopies, comparable: ComparableViews, options: Pl
 }
 
 function planEntry(
-  group: string,
+  named: Entity,
   shard: number,
   copies: readonly ShardCopy[],
   settled: SettledDifference,
   heldBack: HeldBack,
 ): PlanEntry {
-  const { key, versions, winner, winners, unproven } = settled;
-  const entity = joinEntity(parseEntityKey(group, key));
+  const { versions, winner, winners, unproven } = settled;
   const holders: string[] = [];
   const lackers: PlanLacker[] = [];
   for (const [position, { place }] of copies.entries()) {
@@ -252,7 +254,8 @@ function planEntry(
     if (winners.includes(position)) holders.push(place);
     else lackers.push(reason === undefined ? { place, before } : { place, before, heldBack: reason });
   }
-  return { group, shard, entity, winner, holders, lackers, ...(unproven && { unproven }) };
+  const entry = { group: named.group, shard, entity: joinEntity(named), winner, holders, lackers };
+  return unproven === undefined ? entry : { ...entry, unproven };
 }
 
 /** The changes an entry stands for, one per copy that lacks the winner. */

@@ -50,11 +50,13 @@ export interface SettledBatch {
   readonly unanswered: readonly Difference[];
 }
 
-/** A version as the comparison sees it, and the digest that decides ties where it was fetched. */
+/** A version as the comparison sees it: a leaf, or what was fetched in its place. */
 interface Candidate extends Version {
-  readonly decidingDigest: Buffer | null;
-  /** Where it was fetched. */
-  readonly stored: StoredVersion | null;
+  readonly fetched?: {
+    /** Decides ties. */
+    readonly decidingDigest: Buffer;
+    readonly stored: StoredVersion;
+  };
 }
 
 interface Open {
@@ -92,8 +94,9 @@ export async function settleDifferences(
   const unanswered: Difference[] = [];
   const behind = new Set<number>();
   let otherSpelling = 0;
+  const copiesUntelling = [...untelling.keys()].filter((copy) => untelling[copy]);
   for (const [position, one] of open.entries()) {
-    const old = one.leaves.flatMap((_, copy) => (untelling[copy] && isBehind(one, copy) ? [copy] : []));
+    const old = copiesUntelling.filter((copy) => isBehind(one, copy));
     for (const copy of old) behind.add(copy);
     const difference = settleOne(one);
     if (difference !== null) settled.push(difference);
@@ -107,7 +110,7 @@ export async function settleDifferences(
 /** Whether a copy's tree is not of what the copy has now, in whatever spelling. */
 function isBehind({ leaves, candidates }: Open, copy: number): boolean {
   const leaf = leaves[copy] ?? null;
-  const stored = candidates[copy]?.stored ?? null;
+  const stored = candidates[copy]?.fetched?.stored ?? null;
   if (leaf === null || stored === null) return leaf !== stored;
   return spellings.every((spelling) => !digestSpelled(stored, spelling).equals(leaf.digest));
 }
@@ -115,7 +118,7 @@ function isBehind({ leaves, candidates }: Open, copy: number): boolean {
 const spellings: readonly Spelling[] = ['compact', 'spaced'];
 
 function leafCandidate(leaf: Leaf | null): Candidate | null {
-  return leaf !== null && tellsVersion(leaf) ? { ...leaf, decidingDigest: null, stored: null } : null;
+  return leaf !== null && tellsVersion(leaf) ? leaf : null;
 }
 
 /** Positions of copies whose candidates share the greatest revision and delete time but not the digest. */
@@ -141,22 +144,20 @@ async function fetchCandidates(
     copies.map(async (copy, position) => {
       const asked = open.filter((one) => wanted(one, position));
       if (asked.length === 0) return;
+      const keys = asked.map(({ key }) => key);
       let at = 0;
-      for await (const { version } of fetchLive(
-        copy,
-        asked.map(({ key }) => key),
-        signal,
-      )) {
-        const one = asked[at++];
-        if (one === undefined) break;
-        // The live version may be newer than the leaf: then it is what this copy has.
-        one.candidates[position] = version && {
-          revision: version.revision,
-          deleteTime: version.deleteTime,
-          digest: digestSpelled(version, spelling),
-          decidingDigest: digestSpelled(version, deciding),
-          stored: version,
-        };
+      for await (const page of fetchLive(copy, keys, signal)) {
+        for (const { version } of page) {
+          const one = asked[at++];
+          if (one === undefined) break;
+          // The live version may be newer than the leaf: then it is what this copy has.
+          one.candidates[position] = version && {
+            revision: version.revision,
+            deleteTime: version.deleteTime,
+            digest: digestSpelled(version, spelling),
+            fetched: { decidingDigest: digestSpelled(version, deciding), stored: version },
+          };
+        }
       }
     }),
   );
@@ -164,21 +165,25 @@ async function fetchCandidates(
 
 function settleOne(one: Open): SettledDifference | null {
   const { key, candidates } = one;
-  const tied = tieAtTop(one);
-  // Without the deciding digest of all that tie (nothing was fetched: all copies spell alike) the leaves' decide.
-  const fetched = [...tied].every((copy) => candidates[copy]?.decidingDigest);
-  const decided = resolve(
-    candidates.map((candidate, copy) => {
-      if (candidate === null) return null;
-      const deciding = fetched && tied.has(copy) ? candidate.decidingDigest : null;
-      return { ...candidate, key, digest: deciding ?? candidate.digest };
-    }),
-  );
+  const fetched = candidates.some((candidate) => candidate?.fetched !== undefined);
+  const decided = resolve(fetched ? decidingCandidates(one) : candidates);
   const winner = decided === null ? null : (candidates[decided.winners[0] ?? -1] ?? null);
   if (decided === null || winner === null || decided.winners.length === candidates.length) return null;
-  const stored = candidates.map((candidate) => candidate?.stored ?? null);
+  const stored = candidates.map((candidate) => candidate?.fetched?.stored ?? null);
   const settled = { key, versions: candidates, stored, winner, winners: decided.winners };
   return one.unproven === undefined ? settled : { ...settled, unproven: one.unproven };
+}
+
+/** The candidates with the digests that decide: where all that tie were fetched, those. */
+function decidingCandidates(one: Open): (Version | null)[] {
+  const tied = tieAtTop(one);
+  const known = [...tied].every((copy) => one.candidates[copy]?.fetched);
+  return one.candidates.map((candidate, copy) => {
+    if (candidate === null) return null;
+    const { revision, deleteTime, digest, fetched } = candidate;
+    const deciding = known && tied.has(copy) ? fetched?.decidingDigest : undefined;
+    return { revision, deleteTime, digest: deciding ?? digest };
+  });
 }
 
 function compareTimes(a: Version, b: Version): number {

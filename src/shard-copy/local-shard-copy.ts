@@ -96,13 +96,13 @@ export class LocalShardCopy implements ShardCopy {
     return reader === null || !sameWatermark(reader.totals().watermark, watermark);
   }
 
-  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Fetched> {
+  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<readonly Fetched[]> {
     throwIfAborted(signal);
     using reader = openReader(this.#options);
     const asking = keys[Symbol.iterator]();
     for (let asked = nextKeys(asking, []); asked.length > 0; asked = nextKeys(asking, asked)) {
       const found = reader?.getMany(asked, fetchTurnBytes) ?? asked.map(() => null);
-      for (const [at, version] of found.entries()) yield { key: asked[at] as Buffer, version };
+      yield found.map((version, at) => ({ key: asked[at] as Buffer, version }));
       asked.splice(0, found.length);
       await yieldToEventLoop(signal);
     }

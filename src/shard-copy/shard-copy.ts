@@ -130,8 +130,8 @@ export interface ShardCopy {
   readonly shard: number;
   /** Pins the newest tree. Throws `no-tree` where there is none, `spelling-differs` where it cannot spell as asked. */
   openView(options?: ViewOptions): Promise<ShardView>;
-  /** The newest versions of `keys` as the index has them now, in the order asked, tombstones included. */
-  fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncIterable<Fetched>;
+  /** Pages of the newest versions of `keys` as the index has them now: one of each in the order asked, tombstones included. */
+  fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncIterable<readonly Fetched[]>;
   /** Throws `read-only` where the copy cannot be written. */
   openApply(options: ApplyOptions): Promise<ApplySession>;
   /**

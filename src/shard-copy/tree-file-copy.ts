@@ -37,7 +37,7 @@ export class TreeFileCopy implements ShardCopy {
   }
 
   // biome-ignore lint/correctness/useYield: a tree file holds no values, so there is nothing to give.
-  async *fetch(): AsyncGenerator<Fetched> {
+  async *fetch(): AsyncGenerator<readonly Fetched[]> {
     throw this.#readOnly();
   }
 

@@ -62,8 +62,8 @@ function plain({ key, revision, deleteTime, digest, source }: StoredVersion): St
 
 export async function fetchAll(copy: ShardCopy, keys: readonly Buffer[]): Promise<Fetched[]> {
   const found: Fetched[] = [];
-  for await (const { key, version } of copy.fetch(keys))
-    found.push({ key, version: version && plain(version) });
+  for await (const page of copy.fetch(keys))
+    found.push(...page.map(({ key, version }) => ({ key, version: version && plain(version) })));
   return found;
 }
 

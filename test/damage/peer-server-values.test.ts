@@ -56,10 +56,10 @@ describe('a peer that answers a fetch', () => {
     );
     await using hostile = await startHostileServer(shards(), tampering);
     using client = new PeerClient({ place: `127.0.0.1:${hostile.port}`, clock: systemClock });
-    const [fetched] = await Array.fromAsync(new PeerShardCopy(client, 'g', 0).fetch(keys.slice(0, 1)));
+    const [page] = await Array.fromAsync(new PeerShardCopy(client, 'g', 0).fetch(keys.slice(0, 1)));
     const target = new MemoryShardCopy();
     const session = await target.openApply({ settings, confirmed: null });
-    expect(await session.apply([fetched!.version!])).toMatchObject([{ result: 'refused' }]);
+    expect(await session.apply([page![0]!.version!])).toMatchObject([{ result: 'refused' }]);
   });
 });
 

@@ -69,7 +69,7 @@ export class NetworkedCopy implements ShardCopy {
     };
   }
 
-  async *fetch(keys: Iterable<Buffer>): AsyncGenerator<Fetched> {
+  async *fetch(keys: Iterable<Buffer>): AsyncGenerator<readonly Fetched[]> {
     let chunk: Buffer[] = [];
     for (const key of keys) {
       chunk.push(key);
@@ -80,7 +80,7 @@ export class NetworkedCopy implements ShardCopy {
     if (chunk.length > 0) yield* await this.#fetchChunk(chunk);
   }
 
-  async #fetchChunk(keys: readonly Buffer[]): Promise<Fetched[]> {
+  async #fetchChunk(keys: readonly Buffer[]): Promise<(readonly Fetched[])[]> {
     return await this.#call('fetch', () => Array.fromAsync(this.#replica.store.copy.fetch(keys)));
   }
 

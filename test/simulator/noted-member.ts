@@ -102,13 +102,13 @@ class NotedCopy implements ShardCopy {
     return view;
   }
 
-  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Fetched> {
+  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<readonly Fetched[]> {
     const { fetched } = this.#noting.run;
     const here = fetched.get(this.place) ?? new Map();
     fetched.set(this.place, here);
-    for await (const answer of this.#copy.fetch(keys, signal)) {
-      here.set(answer.key.toString('latin1'), answer.version);
-      yield answer;
+    for await (const page of this.#copy.fetch(keys, signal)) {
+      for (const { key, version } of page) here.set(key.toString('latin1'), version);
+      yield page;
     }
   }
 

@@ -125,11 +125,11 @@ export class MemoryShardCopy implements ShardCopy {
     return new MemoryShardView(respellTree(this.#tree, spelling), this.stale, this.calls);
   }
 
-  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Fetched> {
+  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<readonly Fetched[]> {
     for (const key of keys) {
       throwIfAborted(signal);
       this.calls.fetched++;
-      yield { key, version: this.get(key) };
+      yield [{ key, version: this.get(key) }];
     }
   }
 

@@ -65,12 +65,14 @@ export class WrappedShardCopy implements ShardCopy {
     };
   }
 
-  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<Fetched> {
+  async *fetch(keys: Iterable<Buffer>, signal?: AbortSignal): AsyncGenerator<readonly Fetched[]> {
     const { beforeFetch, beforeFetched, damageFetched = (fetched) => fetched } = this.#wrapping;
     await beforeFetch?.(this.#fetches++);
-    for await (const fetched of this.#copy.fetch(keys, signal)) {
-      await beforeFetched?.(this.#answers++);
-      yield damageFetched(fetched);
+    for await (const page of this.#copy.fetch(keys, signal)) {
+      for (const fetched of page) {
+        await beforeFetched?.(this.#answers++);
+        yield [damageFetched(fetched)];
+      }
     }
   }
 

@@ -249,8 +249,9 @@ describe('how it ends early', () => {
     expect(diff.result).toMatchObject({
       outcome: 'inconclusive',
       reason: 'the comparison was not completed',
-      differing: 1,
     });
+    expect(diff.result.differing).toBeGreaterThan(0);
+    expect(diff.result.differing).toBeLessThan(20);
   });
 
   test('cancellation ends it although a copy hangs', async () => {
