@@ -7,6 +7,9 @@ import { BanyandbCluster, noBanyandb } from '../support/banyandb-cluster.ts';
 import { against, type BenchCase } from './bench-case.ts';
 import { EmptiedNode } from './emptied-node.ts';
 
+/** The node is the limit of both, and ours asks it after each version whether it took that. */
+const most = 1.5;
+
 export function banyandbFillCase(count: number, valueBytes: number): BenchCase {
   return {
     name: `banyandb-fill-${count}`,
@@ -23,7 +26,8 @@ export function banyandbFillCase(count: number, valueBytes: number): BenchCase {
       await emptied.empty();
       await using _ = emptied.fillByRounds(['--push-rate', '0']);
       const ours = await emptied.fillMs(count);
-      return [against(`fill ${count} of ${valueBytes} bytes, ours beside BanyanDB's`, 'ms', ours, theirs, 1)];
+      const name = `fill ${count} of ${valueBytes} bytes, ours beside BanyanDB's`;
+      return [against(name, 'ms', ours, theirs, most)];
     },
   };
 }
