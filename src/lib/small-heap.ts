@@ -21,8 +21,11 @@ const youngBytesMax = 16 * 1024 * 1024;
  */
 const threadHalfMb = 4;
 
-/** The old generation is collected when it has grown by this share: it holds little that lasts. */
-const oldGrowthPercent = 40;
+/**
+ * The old generation is collected when it has grown by this share, counting the pieces of memory outside the heap in which
+ * values pass through: it holds little that lasts.
+ */
+const oldGrowthPercent = 70;
 
 /** To be called once, when the process starts. */
 export function keepHeapSmall(): void {

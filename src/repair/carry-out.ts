@@ -183,7 +183,7 @@ class CarryOut {
     for (const step of steps) {
       if (step.step !== 'ship') await this.#notSent(step);
     }
-    for (const { shipments, results } of applied) {
+    for (const { shipments, results } of this.#options.onChange === undefined ? [] : applied) {
       for (const [position, shipment] of shipments.entries()) await this.#tell(shipment, results[position]);
     }
     crashPoint('carry:told');
