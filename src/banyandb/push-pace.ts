@@ -23,6 +23,9 @@ const slowShare = 0.9;
  */
 const busyFactor = 4;
 
+/** Milliseconds: pushes that take no longer hold up nobody, however unlike they are. */
+const busyLeastMs = 5;
+
 /** It is never slower than this share of the limit, so that a round comes to its end. It begins with it. */
 const leastShare = 0.25;
 
@@ -113,6 +116,6 @@ export class PushPace {
     const lately = now - this.#sinceMs < rememberedMs;
     this.#quickest = lately ? [before, Math.min(since, quick)] : [since, quick];
     if (!lately) this.#sinceMs = now;
-    return slow > busyFactor * Math.min(...this.#quickest);
+    return slow > Math.max(busyLeastMs, busyFactor * Math.min(...this.#quickest));
   }
 }

@@ -79,6 +79,12 @@ describe('the pace of pushes', () => {
     expect(pushed.pace.perSecond).toBe(perSecond / 4);
   });
 
+  test('a node that takes next to no time is not busy, however unlike its pushes are', async () => {
+    const pushed = pushing();
+    await push(pushed, 20, (at) => (at % 5 === 0 ? 4 : 0.2));
+    expect(pushed.pace.perSecond).toBe(perSecond);
+  });
+
   test('a limit of one a second is kept', async () => {
     expect(await push(pushing(1), 100, idle)).toBeLessThanOrEqual(101);
   });
