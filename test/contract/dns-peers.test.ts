@@ -1,7 +1,10 @@
 /** Peers from DNS: running replicas that ask a name server of this test whom they belong to. */
 import { getServers, setServers } from 'node:dns';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { readSettings } from '../../src/settings/settings.ts';
+import { makeAuthority, writeCertificate } from '../support/certificates.ts';
 import { DnsServer } from '../support/dns-server.ts';
 import { Cluster, type Replica } from '../support/running-service.ts';
 
@@ -110,4 +113,22 @@ test('a name that is set later is looked up at once', async () => {
   const flags = { root: cluster.root('one'), 'admin.listen': '127.0.0.1:0', dns: found.dns };
   await one.service.reload(await readSettings({ file: null, environment: {}, flags }));
   await expect.poll(() => peersOf(one)).toEqual([addressOf(two)]);
+});
+
+test('where a replica shows certificates and wants to see them, so it reaches those it found', async () => {
+  const authority = await makeAuthority('authority');
+  const inside = (file: string): string => join(cluster.directory, file);
+  writeFileSync(inside('ca.crt'), authority.cert);
+  await writeCertificate(cluster.directory, 'replica', authority);
+  const tls = {
+    'tls.cert': inside('replica.crt'),
+    'tls.key': inside('replica.key'),
+    'tls.ca': inside('ca.crt'),
+  };
+  await cluster.load('two', { a: 1 });
+  const two = await cluster.start('two', tls);
+  dns.answer = [addressOf(two)];
+  const one = await cluster.start('one', { ...found, ...tls });
+  await expect.poll(() => peersOf(one)).toEqual([addressOf(two)]);
+  expect(await one.run('/v1/repairs', {})).toMatchObject({ outcome: 'converged', counts: { changed: 1 } });
 });
