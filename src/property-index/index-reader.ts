@@ -13,7 +13,7 @@ import type { StoredVersion } from '../property/version.ts';
 import { checkAscending, checkValue, damagedValue, storedVersion } from './check-value.ts';
 import { type Database, guardDatabase, prepare, type Statement } from './database.ts';
 import { buildQuery, type PropertyQuery } from './query.ts';
-import { openIndex, type ShardIdentity } from './schema.ts';
+import { openPrepared, type ShardIdentity } from './schema.ts';
 
 /** Figures kept by every write. */
 export interface IndexTotals {
@@ -53,23 +53,14 @@ export class IndexReader {
 
   /** Opens the index of a shard for reading; it must exist. Errors as `openIndex`. */
   constructor(identity: ShardIdentity) {
-    const { database, path, shards, spelling } = openIndex(identity, { mode: 'read' });
-    this.#database = database;
-    this.path = path;
-    this.shards = shards;
-    this.spelling = spelling;
-    this.#get = prepare<Omit<StoredRow, 'entity_key'>>(
-      database,
-      'SELECT version, text FROM leaf LEFT JOIN source USING (source_id) WHERE entity_key = ?',
-    );
-    this.#getMany = prepare<FoundRow>(
-      database,
-      `
-      SELECT asked.key, version, CAST(text AS BLOB) FROM json_each(?) AS asked
-      LEFT JOIN leaf ON entity_key = unhex(asked.value) LEFT JOIN source USING (source_id)
-    `,
-    ).raw();
-    this.#totals = prepareTotals(database);
+    const opened = openPrepared(identity, { mode: 'read' }, prepareReads);
+    this.#database = opened.database;
+    this.path = opened.path;
+    this.shards = opened.shards;
+    this.spelling = opened.spelling;
+    this.#get = opened.get;
+    this.#getMany = opened.getMany;
+    this.#totals = opened.totals;
   }
 
   /** The newest version of an entity, tombstones included; null where it is absent. Its value is as it was found. */
@@ -180,6 +171,23 @@ export function openReader(identity: ShardIdentity): IndexReader | null {
     if (error instanceof CodedError && error.code === 'not-found') return null;
     throw error;
   }
+}
+
+function prepareReads(database: Database) {
+  return {
+    get: prepare<Omit<StoredRow, 'entity_key'>>(
+      database,
+      'SELECT version, text FROM leaf LEFT JOIN source USING (source_id) WHERE entity_key = ?',
+    ),
+    getMany: prepare<FoundRow>(
+      database,
+      `
+      SELECT asked.key, version, CAST(text AS BLOB) FROM json_each(?) AS asked
+      LEFT JOIN leaf ON entity_key = unhex(asked.value) LEFT JOIN source USING (source_id)
+    `,
+    ).raw(),
+    totals: prepareTotals(database),
+  };
 }
 
 /** The statement behind {@link readTotals}. */

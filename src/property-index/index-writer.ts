@@ -19,7 +19,7 @@ import { checkValue, damagedValue, storedVersion } from './check-value.ts';
 import { type Database, prepare, type Statement, writeTransaction } from './database.ts';
 import { deleteEdit, type Edit, type EditedVersion, type EditOutcome, type EditResult } from './edit.ts';
 import { type PreparedVersion, type PrepareTarget, prepareProperty } from './prepare-version.ts';
-import { openIndex, type ShardIdentity, writeTokenBytes } from './schema.ts';
+import { openPrepared, type ShardIdentity, writeTokenBytes } from './schema.ts';
 
 const int64Max = 2n ** 63n - 1n;
 
@@ -71,30 +71,23 @@ export class IndexWriter {
   readonly #readTotals: Statement<TotalsRow>;
   readonly #writeTotals: Statement;
 
-  /** Opens the index of a shard for writing; it must exist. Errors as {@link openIndex}. */
+  /** Opens the index of a shard for writing; it must exist. Errors as `openIndex`. */
   constructor(identity: ShardIdentity, options: WriterOptions) {
-    const { database, path, shards, spelling } = openIndex(identity, {
-      mode: 'write',
-      checkpointsElsewhere: options.checkpointsElsewhere ?? false,
-    });
+    const { checkpointsElsewhere = false, clock } = options;
+    const opened = openPrepared(identity, { mode: 'write', checkpointsElsewhere }, prepareWrites);
+    const { database, path, shards, spelling } = opened;
     this.#database = database;
-    this.#clock = options.clock;
+    this.#clock = clock;
     this.path = path;
     this.target = { group: identity.group, shard: identity.shard, shards, spelling };
-    this.#find = prepare<FoundRow>(database, 'SELECT version, source_id FROM leaf WHERE entity_key = ?');
-    this.#readSource = prepare<{ text: string }>(database, 'SELECT text FROM source WHERE source_id = ?');
-    this.#insertSource = database.prepare('INSERT INTO source (text) VALUES (?)');
-    this.#insertLeaf = database.prepare('INSERT INTO leaf VALUES (?, ?, ?, ?)');
-    this.#updateSource = database.prepare('UPDATE source SET text = ? WHERE source_id = ?');
-    this.#updateLeaf = database.prepare('UPDATE leaf SET version = ? WHERE entity_key = ?');
-    this.#readTotals = prepare<TotalsRow>(
-      database,
-      'SELECT revision_max, leaf_count, live_count FROM shard',
-    ).safeIntegers();
-    this.#writeTotals = database.prepare(`
-      UPDATE shard SET write_sequence = write_sequence + 1, write_token = ?,
-        revision_max = ?, leaf_count = ?, live_count = ?
-    `);
+    this.#find = opened.find;
+    this.#readSource = opened.readSource;
+    this.#insertSource = opened.insertSource;
+    this.#insertLeaf = opened.insertLeaf;
+    this.#updateSource = opened.updateSource;
+    this.#updateLeaf = opened.updateLeaf;
+    this.#readTotals = opened.readTotals;
+    this.#writeTotals = opened.writeTotals;
   }
 
   /** Applies a batch by the total order in one durable transaction; results in the batch's order. */
@@ -278,4 +271,23 @@ export class IndexWriter {
 
 function storedOf({ key, source, version }: PreparedVersion): StoredVersion {
   return { key, source, ...unpackVersion(version) };
+}
+
+function prepareWrites(database: Database) {
+  return {
+    find: prepare<FoundRow>(database, 'SELECT version, source_id FROM leaf WHERE entity_key = ?'),
+    readSource: prepare<{ text: string }>(database, 'SELECT text FROM source WHERE source_id = ?'),
+    insertSource: database.prepare('INSERT INTO source (text) VALUES (?)'),
+    insertLeaf: database.prepare('INSERT INTO leaf VALUES (?, ?, ?, ?)'),
+    updateSource: database.prepare('UPDATE source SET text = ? WHERE source_id = ?'),
+    updateLeaf: database.prepare('UPDATE leaf SET version = ? WHERE entity_key = ?'),
+    readTotals: prepare<TotalsRow>(
+      database,
+      'SELECT revision_max, leaf_count, live_count FROM shard',
+    ).safeIntegers(),
+    writeTotals: database.prepare(`
+      UPDATE shard SET write_sequence = write_sequence + 1, write_token = ?,
+        revision_max = ?, leaf_count = ?, live_count = ?
+    `),
+  };
 }

@@ -127,6 +127,22 @@ export function openIndex(identity: ShardIdentity, options: OpenOptions): Opened
   }
 }
 
+/** As {@link openIndex}, with what `prepare` makes ready on it; closed again where that fails. */
+export function openPrepared<Prepared extends object>(
+  identity: ShardIdentity,
+  options: OpenOptions,
+  prepare: (database: Database, path: string) => Prepared,
+): OpenedIndex & Prepared {
+  const opened = openIndex(identity, options);
+  const { database, path } = opened;
+  try {
+    return { ...opened, ...guardDatabase(path, () => prepare(database, path)) };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
 function isThere(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined;

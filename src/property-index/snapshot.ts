@@ -7,7 +7,7 @@ import type { Spelling } from '../property/source-json.ts';
 import { checkAscending, damagedValue } from './check-value.ts';
 import { type Database, guardDatabase, prepare, type Statement } from './database.ts';
 import { type IndexTotals, prepareTotals, readTotals } from './index-reader.ts';
-import { openIndex, type ShardIdentity } from './schema.ts';
+import { openPrepared, type ShardIdentity } from './schema.ts';
 
 /** Bytes of a packed leaf before its key. */
 export const packedLeafHeadBytes = 4;
@@ -38,41 +38,18 @@ export class Snapshot {
   readonly shards: number;
   readonly totals: IndexTotals;
   readonly #page: Statement<PackedRow>;
-  readonly #sourcePage: Statement<Omit<SourceRow, 'text'> & { readonly text: string | null }>;
+  readonly #sourcePage: Statement<StoredSourceRow>;
 
   /** Opens the index of a shard and pins it as it is now; errors as `openIndex`. */
   constructor(identity: ShardIdentity) {
-    const { database, path, shards, spelling } = openIndex(identity, { mode: 'read' });
-    this.#database = database;
-    this.path = path;
-    this.shards = shards;
-    this.spelling = spelling;
-    try {
-      const totals = prepareTotals(database);
-      this.totals = guardDatabase(path, () => {
-        database.exec('BEGIN');
-        return readTotals(totals, path);
-      });
-      // The cast keeps SQLite from handing the bytes over as UTF-8 text, which would cost more than the scan.
-      this.#page = prepare<PackedRow>(
-        database,
-        `
-        SELECT CAST(group_concat(placement || entity_key || version, '') AS BLOB) AS packed,
-          max(entity_key) AS last
-        FROM (SELECT placement, entity_key, version FROM leaf WHERE entity_key > ? ORDER BY entity_key LIMIT ${pageRows})
-      `,
-      );
-      this.#sourcePage = prepare(
-        database,
-        `
-        SELECT placement, entity_key, version, text FROM leaf LEFT JOIN source USING (source_id)
-        WHERE entity_key > ? ORDER BY entity_key LIMIT ${sourcePageRows}
-      `,
-      );
-    } catch (error) {
-      database.close();
-      throw error;
-    }
+    const opened = openPrepared(identity, { mode: 'read' }, pin);
+    this.#database = opened.database;
+    this.path = opened.path;
+    this.shards = opened.shards;
+    this.spelling = opened.spelling;
+    this.totals = opened.pinned;
+    this.#page = opened.page;
+    this.#sourcePage = opened.sourcePage;
   }
 
   /**
@@ -113,4 +90,30 @@ export class Snapshot {
   [Symbol.dispose](): void {
     this.close();
   }
+}
+
+type StoredSourceRow = Omit<SourceRow, 'text'> & { readonly text: string | null };
+
+function pin(database: Database, path: string) {
+  const totals = prepareTotals(database);
+  database.exec('BEGIN');
+  return {
+    pinned: readTotals(totals, path),
+    // The cast keeps SQLite from handing the bytes over as UTF-8 text, which would cost more than the scan.
+    page: prepare<PackedRow>(
+      database,
+      `
+      SELECT CAST(group_concat(placement || entity_key || version, '') AS BLOB) AS packed,
+        max(entity_key) AS last
+      FROM (SELECT placement, entity_key, version FROM leaf WHERE entity_key > ? ORDER BY entity_key LIMIT ${pageRows})
+    `,
+    ),
+    sourcePage: prepare<StoredSourceRow>(
+      database,
+      `
+      SELECT placement, entity_key, version, text FROM leaf LEFT JOIN source USING (source_id)
+      WHERE entity_key > ? ORDER BY entity_key LIMIT ${sourcePageRows}
+    `,
+    ),
+  };
 }

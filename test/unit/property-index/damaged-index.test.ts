@@ -1,5 +1,5 @@
 /** Databases that are not what they should be: named, never recreated, never taken for empty. */
-import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, readFile, readlink, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -49,6 +49,23 @@ async function expectRefused(code: ErrorCode): Promise<void> {
 }
 
 describe('a database', () => {
+  test('whose tables are gone is named, and is not kept open', async () => {
+    const database = new SqliteDatabase(path);
+    database.exec('DROP TABLE leaf');
+    database.close();
+    const openFiles = async (): Promise<string[]> => {
+      const links = (await readdir('/proc/self/fd')).map((fd) =>
+        readlink(`/proc/self/fd/${fd}`).catch(() => ''),
+      );
+      return (await Promise.all(links)).filter((link) => link.startsWith(path));
+    };
+    for (const [who, open] of openers)
+      expect(open, who).toThrow(
+        expect.objectContaining({ code: 'io', details: expect.objectContaining({ path }) }),
+      );
+    if (process.platform === 'linux') expect(await openFiles()).toEqual([]);
+  });
+
   test('that is absent is not found, be its folder there or not', async () => {
     for (const suffix of ['', '-wal', '-shm']) await rm(path + suffix, { force: true });
     for (const [who, open] of openers)
