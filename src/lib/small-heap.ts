@@ -14,22 +14,11 @@ import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8';
 /** Size at which the young generation stops growing: what is in flight fits, so little is kept by mistake. */
 const youngBytesMax = 16 * 1024 * 1024;
 
-/**
- * Half the young generation with which a thread that is started from now on begins, in MB; its own ceiling counts where
- * that is less. Threads do not grow it either, once this one has stopped: the apply thread would be left with 1 MB, less
- * than a batch, and keep by mistake what it had just read.
- */
-const threadHalfMb = 4;
-
-/**
- * The old generation is collected when it has grown by this share, counting the pieces of memory outside the heap in which
- * values pass through: it holds little that lasts.
- */
-const oldGrowthPercent = 70;
+/** The old generation is collected when it has grown by this share: it holds little that lasts. */
+const oldGrowthPercent = 40;
 
 /** To be called once, when the process starts. */
 export function keepHeapSmall(): void {
-  setFlagsFromString(`--min-semi-space-size=${threadHalfMb}`);
   setFlagsFromString(`--heap-growing-percent=${oldGrowthPercent}`);
   const observer = new PerformanceObserver(() => {
     const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');
