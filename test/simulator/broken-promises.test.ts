@@ -1,7 +1,7 @@
 /** Whole clusters in which something is broken on purpose: the history ends with the violation that is for it. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { Outbox } from '../../src/property-store/outbox.ts';
 import { PropertyStore } from '../../src/property-store/property-store.ts';
 import { Schedule } from '../../src/schedule/schedule.ts';
@@ -101,6 +101,7 @@ describe('what a run does', () => {
 
   test('it ends when it is cancelled', async () => {
     const cluster = plainCluster();
+    onTestFinished(() => closeCluster(cluster));
     cluster.network.weather = { ...calm, delayMs: 5_000 };
     const cancelled = async (): Promise<Error | null> => {
       const coordinators = new Coordinators(cluster);
@@ -121,6 +122,7 @@ describe('what a run does', () => {
 
   test('it ends by no error of the program itself', async () => {
     const cluster = plainCluster();
+    onTestFinished(() => closeCluster(cluster));
     const coordinators = new Coordinators(cluster);
     const fails = (error: Error) => () => {
       throw error;
