@@ -118,10 +118,10 @@ export const bugsOfRepair: readonly Bug[] = [
   ),
   bug(
     'a round over some copies says converged',
-    'round/run-round.ts',
+    'round/round-report.ts',
     [
-      "return { place, outcome: 'inconclusive', lost: true, changed, awaitsBuild, reason: gone.error.message };",
-      "return { place, outcome: 'converged', lost: true, changed, awaitsBuild, reason: gone.error.message };",
+      "return { outcome: 'inconclusive', lost: true, reason: error.message };",
+      "return { outcome: 'converged', lost: true, reason: error.message };",
     ],
     [simulator],
   ),
