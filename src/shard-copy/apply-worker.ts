@@ -55,7 +55,10 @@ port.on('message', (request: ApplyRequest) => {
     case 'apply':
       answer(request.id, async (signal) => {
         const session = await openSession(request.session);
-        return await session.apply(unpackBatch(request.batch), signal);
+        const results = await session.apply(unpackBatch(request.batch), signal);
+        // Given back at once: some 64 MiB of batches would wait for the collector, which sees their handles only.
+        request.batch.bytes.buffer.transfer(0);
+        return results;
       });
       return;
     case 'dispose':
