@@ -40,6 +40,7 @@ export async function* diffLeaves(
   let found: Difference[] = [];
   for (let merged = 1; ; merged++) {
     const turn = merged % leavesPerTurn === 0;
+    // Also before the end of a slot is found, so nothing is left behind there.
     const paging = cursors.some((cursor) => cursor?.needsPage);
     if ((turn || paging) && found.length > 0) {
       yield found;
@@ -53,7 +54,7 @@ export async function* diffLeaves(
       continue;
     }
     const least = leastLeaf(cursors);
-    if (least === null) break;
+    if (least === null) return;
     let alike = true;
     const leaves: (Leaf | null)[] = [];
     for (const cursor of cursors) {
@@ -69,7 +70,6 @@ export async function* diffLeaves(
     }
     if (!alike) found.push({ key: least.key, slot, leaves });
   }
-  if (found.length > 0) yield found;
 }
 
 function leastLeaf(cursors: readonly (LeafCursor | null)[]): Leaf | null {

@@ -80,6 +80,20 @@ describe('how it goes on', () => {
     expect(turns).toBeLessThan(50);
   });
 
+  test.each([
+    [20_000, 9_000, 2_048],
+    [100, 1_000, 100],
+  ])('differences come in pages, of %i leaves read at a time', async (pageLeaves, leaves, most) => {
+    const options = { settings: { slots: 1 }, pageLeaves };
+    const views = [await viewOf(many(leaves), options), await viewOf([], options)];
+    const sizes: number[] = [];
+    for await (const page of diffShard(views, { clock: systemClock }).pages()) sizes.push(page.length);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(leaves);
+    expect(Math.min(...sizes)).toBeGreaterThan(0);
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(most);
+    expect(sizes.length).toBeLessThanOrEqual(leaves / most + 1);
+  });
+
   test('every stream is closed, however it ends', async () => {
     const open = new Set<number>();
     const watched = (placed: PlacedView, copy: number): PlacedView =>
