@@ -2,7 +2,6 @@
  * gRPC calls that a peer should not make: messages of any values, messages changed in some bytes, out of order,
  * cut, compressed, too long, with headers of any kind, and ends in the middle.
  */
-import { type ClientHttp2Session, connect } from 'node:http2';
 import { create, toBinary } from '@bufbuild/protobuf';
 import {
   ApplyRequestSchema,
@@ -20,6 +19,7 @@ import type { SeededRandom } from '../support/seeded-random.ts';
 import { callHostilely, frame, hostileHeaders } from './hostile-call.ts';
 import { hostileText, mutate, randomBytes } from './hostile-values.ts';
 import { randomMessage } from './random-message.ts';
+import { RenewedSession } from './renewed-session.ts';
 
 /** How a call that holds to the protocol would look: what mutations begin with. */
 function properMessages(
@@ -55,37 +55,26 @@ function properMessages(
 const calls = Object.keys(ShardService.method) as (keyof typeof ShardService.method)[];
 
 export class FuzzCalls implements Disposable {
-  readonly #place: string;
   readonly #random: SeededRandom;
   readonly #versions: readonly StoredVersion[];
-  #session: ClientHttp2Session;
+  readonly #session: RenewedSession;
 
   /** Calls go to the server at HOST:PORT; `versions` are what a call may rightly apply. */
   constructor(place: string, random: SeededRandom, versions: readonly StoredVersion[]) {
-    this.#place = place;
     this.#random = random;
     this.#versions = versions;
-    this.#session = this.#connect();
-  }
-
-  #connect(): ClientHttp2Session {
-    const session = connect(`http://${this.#place}`);
-    session.on('error', () => session.destroy());
-    return session;
+    this.#session = new RenewedSession(`http://${place}`);
   }
 
   /** Makes one call and waits until it has ended, or gives it up. */
   async call(): Promise<void> {
     const random = this.#random;
-    if (this.#session.destroyed || this.#session.closed || random.chance(0.02)) {
-      this.#session.destroy();
-      this.#session = this.#connect();
-    }
+    const session = this.#session.next(random);
     const call = random.pick(calls);
     const headers = hostileHeaders(`/tallystick.v1.ShardService/${ShardService.method[call].name}`, random);
     if (random.chance(0.2))
       headers['tallystick-run'] = encodeURIComponent(hostileText(random).toWellFormed());
-    await callHostilely(this.#session, { headers, frames: this.#frames(call) }, random);
+    await callHostilely(session, { headers, frames: this.#frames(call) }, random);
   }
 
   #frames(call: keyof typeof ShardService.method): Buffer[] {
@@ -105,6 +94,6 @@ export class FuzzCalls implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#session.destroy();
+    this.#session[Symbol.dispose]();
   }
 }

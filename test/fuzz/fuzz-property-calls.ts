@@ -2,7 +2,6 @@
  * gRPC calls over TLS that an application should not make: PropertyService with messages of any values, changed in some
  * bytes, cut and framed wrongly, by callers with no token, a forged one, one that may only look, and one that may write.
  */
-import { type ClientHttp2Session, connect } from 'node:http2';
 import { create, type DescMethod, fromBinary, toBinary } from '@bufbuild/protobuf';
 import {
   ApplyRequestSchema,
@@ -15,6 +14,7 @@ import { type Credential, hostileCredential, tokens } from './credentials.ts';
 import { callHostilely, frame, hostileHeaders } from './hostile-call.ts';
 import { hostileText, mutate, randomBytes } from './hostile-values.ts';
 import { randomMessage } from './random-message.ts';
+import { RenewedSession } from './renewed-session.ts';
 
 const methods = Object.values(PropertyService.method) as DescMethod[];
 
@@ -24,30 +24,19 @@ const ok = '0';
 export class FuzzPropertyCalls implements Disposable {
   /** Entities that somebody who may write asked to write or to delete, joined; all others stay as they are. */
   readonly asked = new Set<string>();
-  readonly #place: string;
   readonly #random: SeededRandom;
-  #session: ClientHttp2Session;
+  readonly #session: RenewedSession;
 
   /** Calls go to the server at HOST:PORT. */
   constructor(place: string, random: SeededRandom) {
-    this.#place = place;
     this.#random = random;
-    this.#session = this.#connect();
-  }
-
-  #connect(): ClientHttp2Session {
-    const session = connect(`https://${this.#place}`, { rejectUnauthorized: false });
-    session.on('error', () => session.destroy());
-    return session;
+    this.#session = new RenewedSession(`https://${place}`);
   }
 
   /** Makes one call and waits until it has ended. Throws where one was done that its caller may not make. */
   async call(): Promise<void> {
     const random = this.#random;
-    if (this.#session.destroyed || this.#session.closed || random.chance(0.02)) {
-      this.#session.destroy();
-      this.#session = this.#connect();
-    }
+    const session = this.#session.next(random);
     const writer: Credential = { authorization: `Bearer ${tokens.writer}`, role: 'writer' };
     const credential = random.chance(0.3) ? writer : hostileCredential(random);
     const { authorization, role } = credential;
@@ -57,7 +46,7 @@ export class FuzzPropertyCalls implements Disposable {
     if (authorization !== null) headers['authorization'] = authorization;
     const frames = this.#frames(method);
     if (role === 'writer') for (const bytes of frames) this.#note(bytes);
-    const { grpcStatus } = await callHostilely(this.#session, { headers, frames }, random);
+    const { grpcStatus } = await callHostilely(session, { headers, frames }, random);
     const mayBe = role === 'writer' || (role === 'viewer' && method.name === 'Query');
     if (grpcStatus === ok && headers[':path'] === path && !mayBe)
       throw new Error(`${method.name} was done for ${role}, who showed ${authorization}`);
@@ -124,6 +113,6 @@ export class FuzzPropertyCalls implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#session.destroy();
+    this.#session[Symbol.dispose]();
   }
 }

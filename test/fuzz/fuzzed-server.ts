@@ -14,23 +14,14 @@ import { propertyRecord, runCli, writeRecords } from '../support/run-cli.ts';
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts';
 import { ServedReplica } from '../support/served-replica.ts';
 import { makeVersion } from '../support/versions.ts';
+import { type AttackLimit, Attacks, type FuzzCounts } from './attacks.ts';
 import { FuzzCalls } from './fuzz-calls.ts';
 import { hostileConnection } from './fuzz-connections.ts';
 import { FuzzRequests, type OpenApi } from './fuzz-requests.ts';
-import { attackRound, checkEnd, checkSound, contentOf, residentMibMax } from './served-checks.ts';
+import { checkEnd, checkSound, contentOf } from './served-checks.ts';
 
 const shards = 2;
 const kept = 200;
-
-export interface AttackLimit {
-  readonly attacks: number;
-  readonly seconds: number;
-}
-
-export interface FuzzCounts {
-  attacks: number;
-  readonly peakMib: number;
-}
 
 export class FuzzedServer implements AsyncDisposable {
   readonly #folder: string;
@@ -40,14 +31,14 @@ export class FuzzedServer implements AsyncDisposable {
   /** What was there before, and what may have come: entity key in hex to the text that it must have. */
   readonly #before: ReadonlyMap<string, string>;
   readonly #offered: readonly StoredVersion[];
-  #attacks = 0;
-  #peakMib = 0;
+  readonly #attacks: Attacks;
 
   private constructor(folder: string, seed: number, replica: ServedReplica) {
     this.#folder = folder;
     this.#seed = seed;
     this.#random = seededRandom(seed);
     this.#replica = replica;
+    this.#attacks = new Attacks({ seed, replica });
     this.#before = contentOf(rootOf(folder), 'keep', shards);
     // All of one shard: the calls that apply them name it.
     this.#offered = Array.from({ length: 60 }, (_, id) =>
@@ -68,26 +59,19 @@ export class FuzzedServer implements AsyncDisposable {
     return new FuzzedServer(folder, seed, replica);
   }
 
-  /** Attacks until there were `attacks` of them or the time is over. Throws at the first thing that does not hold. */
-  async attack({ attacks, seconds }: AttackLimit): Promise<FuzzCounts> {
+  /** As {@link Attacks.run}. */
+  async attack(limit: AttackLimit): Promise<FuzzCounts> {
     const { place, admin } = this.#replica;
     const described = (await (await fetch(`http://${admin}/openapi.json`)).json()) as OpenApi;
     using requests = new FuzzRequests(admin ?? '', this.#random, { described });
     using calls = new FuzzCalls(place, this.#random, this.#offered);
-    const endMs = performance.now() + seconds * 1_000;
-    try {
-      while (this.#attacks < attacks && performance.now() < endMs) {
-        await attackRound(() => this.#attack(calls, requests));
-        await this.#checkAlive();
-      }
-    } catch (error) {
-      throw new Error(`seed ${this.#seed}, after ${this.#attacks} attacks`, { cause: error });
-    }
-    return { attacks: this.#attacks, peakMib: this.#peakMib };
+    return await this.#attacks.run(limit, {
+      attack: () => this.#attack(calls, requests),
+      look: () => this.#checkAlive(),
+    });
   }
 
   async #attack(calls: FuzzCalls, requests: FuzzRequests): Promise<void> {
-    this.#attacks += 1;
     const kind = this.#random.below(10);
     if (kind < 5) await calls.call();
     else if (kind < 9) await requests.request();
@@ -96,8 +80,6 @@ export class FuzzedServer implements AsyncDisposable {
 
   /** It answers as before to those who ask properly. */
   async #checkAlive(): Promise<void> {
-    this.#peakMib = this.#replica.peakMemoryMib();
-    if (this.#peakMib > residentMibMax) throw new Error(`it took ${this.#peakMib} MiB`);
     using client = new PeerClient({ place: this.#replica.place, clock: systemClock });
     const listed = (await client.listShards()).shards.filter(({ group }) => group === 'keep');
     if (listed.length !== shards) throw new Error(`it lists ${listed.length} shards`);

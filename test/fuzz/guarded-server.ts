@@ -20,12 +20,12 @@ import { makeAuthority, writeCertificate } from '../support/certificates.ts';
 import { propertyRecord, runCli, writeRecords } from '../support/run-cli.ts';
 import { type SeededRandom, seededRandom } from '../support/seeded-random.ts';
 import { ServedReplica } from '../support/served-replica.ts';
+import { type AttackLimit, Attacks, type FuzzCounts } from './attacks.ts';
 import { hostileCredential, tokens } from './credentials.ts';
 import { hostileTls } from './fuzz-connections.ts';
 import { FuzzPropertyCalls } from './fuzz-property-calls.ts';
 import { FuzzRequests, type OpenApi } from './fuzz-requests.ts';
-import type { AttackLimit, FuzzCounts } from './fuzzed-server.ts';
-import { attackRound, checkEnd, checkSound, contentOf, residentMibMax } from './served-checks.ts';
+import { checkEnd, checkSound, contentOf } from './served-checks.ts';
 
 const groups = ['app', 'keep'];
 
@@ -39,14 +39,14 @@ export class GuardedServer implements AsyncDisposable {
   readonly #replica: ServedReplica;
   readonly #calls: FuzzPropertyCalls;
   readonly #before: ReadonlyMap<string, string>;
-  #attacks = 0;
-  #peakMib = 0;
+  readonly #attacks: Attacks;
 
   private constructor(folder: string, seed: number, replica: ServedReplica) {
     this.#folder = folder;
     this.#seed = seed;
     this.#random = seededRandom(seed);
     this.#replica = replica;
+    this.#attacks = new Attacks({ seed, replica });
     this.#calls = new FuzzPropertyCalls(replica.property ?? '', this.#random);
     this.#before = entitiesOf(folder);
   }
@@ -77,28 +77,21 @@ export class GuardedServer implements AsyncDisposable {
     );
   }
 
-  /** Attacks until there were `attacks` of them or the time is over. Throws at the first thing that does not hold. */
-  async attack({ attacks, seconds }: AttackLimit): Promise<FuzzCounts> {
+  /** As {@link Attacks.run}. */
+  async attack(limit: AttackLimit): Promise<FuzzCounts> {
     const { admin } = this.#replica;
     const described = (await this.#operator('/openapi.json')) as OpenApi;
     using requests = new FuzzRequests(admin ?? '', this.#random, {
       ...{ described, guard: { credential: hostileCredential } },
     });
-    const endMs = performance.now() + seconds * 1_000;
-    try {
-      while (this.#attacks < attacks && performance.now() < endMs) {
-        await attackRound(() => this.#attack(requests));
-        await this.#checkAlive();
-      }
-    } catch (error) {
-      throw new Error(`seed ${this.#seed}, after ${this.#attacks} attacks`, { cause: error });
-    }
-    return { attacks: this.#attacks, peakMib: this.#peakMib };
+    return await this.#attacks.run(limit, {
+      attack: () => this.#attack(requests),
+      look: () => this.#checkAlive(),
+    });
   }
 
   async #attack(requests: FuzzRequests): Promise<void> {
     const { admin, property } = this.#replica;
-    this.#attacks += 1;
     const kind = this.#random.below(10);
     if (kind < 4) await this.#calls.call();
     else if (kind < 8) await requests.request();
@@ -107,8 +100,6 @@ export class GuardedServer implements AsyncDisposable {
 
   /** It does as before what those ask who may, and nobody else gave an order. */
   async #checkAlive(): Promise<void> {
-    this.#peakMib = this.#replica.peakMemoryMib();
-    if (this.#peakMib > residentMibMax) throw new Error(`it took ${this.#peakMib} MiB`);
     const { runs } = (await this.#operator('/v1/runs?limit=100')) as { runs: { trigger: string }[] };
     const ordered = runs.filter(({ trigger }) => trigger === 'operator');
     if (ordered.length > 0) throw new Error(`somebody ordered ${JSON.stringify(ordered)}`);
@@ -119,7 +110,7 @@ export class GuardedServer implements AsyncDisposable {
       ...{ place: this.#replica.property ?? '', clock: systemClock, tls: new TlsFiles({ caPath }) },
     });
     const client = connection.client(PropertyService);
-    const value = String(this.#attacks);
+    const value = String(this.#attacks.count);
     const tags = [{ key: 'attacks', value: { value: { case: 'str' as const, value: { value } } } }];
     const { group, name, id } = alive;
     await client.apply({ property: { metadata: { group, name }, id, tags } }, headersOf('writer'));

@@ -3,31 +3,6 @@ import { IndexReader } from '../../src/property-index/index-reader.ts';
 import { runCli } from '../support/run-cli.ts';
 import type { ServeEnd } from '../support/served-replica.ts';
 
-/** Attacks under way at a time. */
-export const lanes = 6;
-
-/** Attacks between two looks at the server. */
-export const perRound = 60;
-
-/**
- * Most it may take, in MiB. An idle one takes some 150; on top come the messages of six calls at once, of 10 MiB
- * at most, twice while they are read, and what the collector has not got to.
- */
-export const residentMibMax = 320;
-
-/** One round of attacks. */
-export async function attackRound(attack: () => Promise<void>): Promise<void> {
-  let left = perRound;
-  const lane = async (): Promise<void> => {
-    for (; left > 0; ) {
-      left -= 1;
-      await attack();
-    }
-  };
-  const ended = await Promise.allSettled(Array.from({ length: lanes }, lane));
-  for (const one of ended) if (one.status === 'rejected') throw one.reason;
-}
-
 /** Throws unless it ended well and its log tells of no fault of the program. */
 export function checkEnd({ code, stderr }: ServeEnd): void {
   const faults = stderr

@@ -1,23 +1,12 @@
 /** Each check of the small scope can fail: copies that break a promise on purpose are found by the check that is for it. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { CodedError } from '../../src/lib/coded-error.ts';
 import type { ApplyOptions, ApplySession, StoredVersion } from '../../src/shard-copy/shard-copy.ts';
 import { MemoryShardCopy } from '../support/memory-shard-copy.ts';
 import { SmallScope } from './small-scope.ts';
-import { installSynchronousFiles } from './synchronous-files.ts';
+import { smallScopeScratch } from './small-scope-scratch.ts';
 
-const scratch = mkdtempSync(join(tmpdir(), 'tallystick-explore-'));
-let uninstall = (): void => undefined;
-beforeAll(() => {
-  uninstall = installSynchronousFiles();
-});
-afterAll(() => {
-  uninstall();
-  rmSync(scratch, { recursive: true, force: true });
-});
+const scratch = smallScopeScratch();
 afterEach(() => void vi.restoreAllMocks());
 
 const { openView, openApply } = MemoryShardCopy.prototype;

@@ -1,20 +1,9 @@
 /** The beginning of what `npm run explore` visits: every schedule of a few steps. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { SmallScope } from './small-scope.ts';
-import { installSynchronousFiles } from './synchronous-files.ts';
+import { smallScopeScratch } from './small-scope-scratch.ts';
 
-const scratch = mkdtempSync(join(tmpdir(), 'tallystick-explore-'));
-let uninstall = (): void => undefined;
-beforeAll(() => {
-  uninstall = installSynchronousFiles();
-});
-afterAll(() => {
-  uninstall();
-  rmSync(scratch, { recursive: true, force: true });
-});
+const scratch = smallScopeScratch();
 
 test.each([
   { entities: 1, depth: 5, states: 300 },
