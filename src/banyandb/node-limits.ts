@@ -1,4 +1,5 @@
 /** The ceilings and deadlines towards BanyanDB nodes, each with its reason; a caller may give others. */
+import { dayMs } from '../lib/units.ts';
 
 export interface NodeLimits {
   /** Largest message accepted, in bytes: a node's pages of leaves grow with its data, a slot comes as two. */
@@ -55,4 +56,4 @@ export const clusterNodesMax = 10_000;
 export const defaultPushesPerSecond = 200;
 
 /** How long a cluster keeps tombstones unless told otherwise: 7 days. */
-export const defaultDeleteExpiryMs = 7 * 24 * 3_600_000;
+export const defaultDeleteExpiryMs = 7 * dayMs;

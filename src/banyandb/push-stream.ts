@@ -71,12 +71,12 @@ export class PushStream implements AsyncDisposable {
         this.#fence = known;
         this.#stream?.send({ case: 'propertyMissing', value: { entity: known } });
       }
-      if (next !== undefined && due.length < pushesInFlightMax && pace.take()) {
+      const room = next !== undefined && due.length < pushesInFlightMax;
+      if (room && pace.take()) {
         due.push(await this.#send(next));
         sent++;
-      } else if (next !== undefined && due.length === 0) await pace.wait(signal);
-      else
-        results.push(...(await this.#nextAnswer(due, next !== undefined && due.length < pushesInFlightMax)));
+      } else if (room && due.length === 0) await pace.wait(signal);
+      else results.push(...(await this.#nextAnswer(due, room)));
     }
     return results;
   }

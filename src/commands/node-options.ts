@@ -4,6 +4,7 @@ import { type ClusterGroup, readClusterGroups } from '../banyandb/cluster-regist
 import { defaultNodeLimits, defaultPushesPerSecond } from '../banyandb/node-limits.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { dayMs, mebibyte } from '../lib/units.ts';
 import { PeerClient } from '../peer/peer-client.ts';
 import { TlsFiles } from '../peer/tls.ts';
 import { checkGroupName, shardsMax } from '../property/group-settings.ts';
@@ -26,10 +27,6 @@ export interface NodeOptions {
   readonly repairPlain?: boolean;
   readonly pageMax?: number;
 }
-
-const dayMs = 24 * 3_600_000;
-
-const mebibyte = 1024 * 1024;
 
 /** Adds what BanyanDB nodes need; peers and directories do not. */
 export function addNodeOptions(command: Command): Command {

@@ -1,4 +1,5 @@
 /** Ceilings and compression of messages to and from HOST:PORT, as the settings of `serve` have them under `wire`. */
+import { mebibyte } from '../lib/units.ts';
 import type { PeerConnectionOptions } from '../peer/peer-connection.ts';
 import { acceptMebibytes, mebibytesMax, sendMebibytes } from '../settings/wire-settings.ts';
 import { type Command, wholeNumber } from './command.ts';
@@ -10,8 +11,6 @@ export interface WireOptions {
   readonly wireAcceptMax?: number;
   readonly wireCompression?: boolean;
 }
-
-const mebibyte = 1024 * 1024;
 
 /** Adds `--wire-send-max`, `--wire-accept-max` and `--wire-compression`. */
 export function addWireOptions(command: Command): Command {

@@ -11,7 +11,7 @@ import { buildShards } from './build-work.ts';
 import type { Events } from './events.ts';
 import type { History } from './history.ts';
 import type { KeptPlans } from './kept-plans.ts';
-import type { OpenMembers } from './members.ts';
+import { noPeer, type OpenMembers } from './members.ts';
 import { type Clusters, isCluster } from './clusters.ts';
 import { repairMembers } from './repair-work.ts';
 import type { Run } from './run.ts';
@@ -81,10 +81,7 @@ async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<
     startCall: parts.tracer === null ? null : startCall,
   });
   if (opened.members.length < 2) {
-    run.end({
-      outcome: 'skipped',
-      reason: 'there is no peer to compare with; a nodes file or DNS lists them',
-    });
+    run.end({ outcome: 'skipped', reason: noPeer });
     return;
   }
   const timeout = new AbortController();

@@ -8,12 +8,13 @@ import { makeDirectory } from '../lib/atomic-file.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { isErrno } from '../lib/errno.ts';
+import { dayMs } from '../lib/units.ts';
 
 /** Plans kept at a time, the newest: people look at a few, and one may be as long as the data. */
 export const plansKeptMax = 10;
 
 /** For how long: what is agreed on is carried out the same day. */
-export const planKeptMs = 86_400_000;
+export const planKeptMs = dayMs;
 
 const extension = '.plan';
 

@@ -39,6 +39,9 @@ export interface MembersOf {
 
 export type OpenMembers = (of: MembersOf) => OpenedMembers;
 
+/** What is said where this replica is the only member. */
+export const noPeer = 'there is no peer to compare with; a nodes file or DNS lists them';
+
 export class Peers {
   readonly #options: PeersOptions;
   #settings: Settings;

@@ -5,6 +5,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { SpareHeap } from '../lib/spare-heap.ts';
+import { dayMs } from '../lib/units.ts';
 import { holdsShard, type HeldShards } from '../peer/held-shards.ts';
 import { Schedule } from '../schedule/schedule.ts';
 import type { DueShard } from '../schedule/schedule-options.ts';
@@ -36,8 +37,6 @@ export interface ScheduleLoopOptions {
 /** Names under which the history remembers it. */
 const pausedMemory = 'paused';
 const lastRoundMemory = 'lastRoundFiringMs';
-
-const dayMs = 86_400_000;
 
 export class ScheduleLoop {
   readonly schedule: Schedule;

@@ -28,7 +28,7 @@ import type { Events } from './events.ts';
 import { refreshGauges } from './gauges.ts';
 import type { History } from './history.ts';
 import type { KeptPlans } from './kept-plans.ts';
-import type { OpenMembers } from './members.ts';
+import { noPeer, type OpenMembers } from './members.ts';
 import type { PeerWatch } from './peer-watch.ts';
 import type { PropertyReads } from './property-reads.ts';
 import { badOrder, checkPlanOrder, orderedGroup } from './repair-order.ts';
@@ -263,11 +263,7 @@ export class ServiceOperations implements Operations {
     if (shard !== undefined && group === undefined) throw badOrder('group', null, 'a shard needs a group');
     this.#checkPlace(group ?? null, shard ?? null);
     using opened = openMembers({ group: group ?? null, peers: chosen, runId: null, startCall: null });
-    if (opened.members.length < 2)
-      throw new CodedError(
-        'bad-argument',
-        'there is no peer to compare with; a nodes file or DNS lists them',
-      );
+    if (opened.members.length < 2) throw new CodedError('bad-argument', noPeer);
     const narrowing = isCluster(group ?? null) ? {} : { group, shard };
     yield* findDifferences(opened.members, { narrowing, limit, clock, signal });
   }

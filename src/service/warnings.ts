@@ -2,6 +2,7 @@
 import type { PeerResource, ShardResource } from '../admin/resources.ts';
 import type { CodedError } from '../lib/coded-error.ts';
 import { isCluster } from './clusters.ts';
+import { noPeer } from './members.ts';
 
 export function warningsOf(
   shards: readonly ShardResource[],
@@ -21,7 +22,6 @@ export function warningsOf(
     warnings.push(`the trees of the replicas differ in ${differing} ${differing === 1 ? 'shard' : 'shards'}`);
   if (late > 0) warnings.push(`${late} ${late === 1 ? 'shard' : 'shards'} will be visited too late`);
   const own = shards.some(({ group }) => !isCluster(group));
-  if (own && peers.length === 0)
-    warnings.push('there is no peer to compare with; a nodes file or DNS lists them');
+  if (own && peers.length === 0) warnings.push(noPeer);
   return warnings;
 }

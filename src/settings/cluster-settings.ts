@@ -1,14 +1,12 @@
 /** What settings say of a BanyanDB cluster. */
 import { z } from 'zod';
 import { parseAddress } from '../lib/address.ts';
+import { dayMs, mebibyte } from '../lib/units.ts';
 import { shardsMax } from '../property/group-settings.ts';
 import { path } from './setting-values.ts';
 
 /** Groups of one cluster: far more than there are. */
 const groupsMax = 10_000;
-
-const mebibyte = 1024 * 1024;
-const dayMs = 24 * 3_600_000;
 
 /** A BanyanDB cluster to look after. What is null is as the verbs have it without the flag of that name. */
 export const clusterSettings = z

@@ -1,8 +1,7 @@
 /** What settings say of messages between peers. */
+import { mebibyte } from '../lib/units.ts';
 import { z } from 'zod';
 import { note } from './setting-values.ts';
-
-const mebibyte = 1024 * 1024;
 
 /** Ceilings of messages in whole MiB: a batch of values takes up to 1 MiB, a page less. */
 export const sendMebibytes = { least: 2, usual: 4 } as const;
