@@ -7,6 +7,7 @@ import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { IdleTimer } from '../lib/idle-timer.ts';
+import { jsonLine } from '../lib/json-line.ts';
 import type { App } from './app.ts';
 import { differenceResource, differencesQuery, differencesSummary } from './difference-resources.ts';
 import type { Operations } from './operations.ts';
@@ -75,9 +76,9 @@ async function* textLines(
   rest: AsyncIterable<object>,
 ): AsyncGenerator<string> {
   try {
-    if (!first.done) yield `${JSON.stringify(first.value)}\n`;
-    for await (const value of rest) yield `${JSON.stringify(value)}\n`;
+    if (!first.done) yield jsonLine(first.value);
+    for await (const value of rest) yield jsonLine(value);
   } catch (error) {
-    yield `${JSON.stringify({ error: CodedError.from(error).toJSON() })}\n`;
+    yield jsonLine({ error: CodedError.from(error).toJSON() });
   }
 }

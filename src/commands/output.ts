@@ -4,6 +4,7 @@
  */
 import type { Clock } from '../lib/clock.ts';
 import type { CodedError } from '../lib/coded-error.ts';
+import { jsonLine } from '../lib/json-line.ts';
 
 /** Where text goes; the process's streams outside tests. */
 export interface OutputStream {
@@ -34,8 +35,8 @@ export class Output {
 
   /** One result: an object with `--json`, else its readable form (none when null). Waits while the reader is slow. */
   async result(value: Readonly<Record<string, unknown>>, readable: string | null): Promise<void> {
-    const text = this.json ? JSON.stringify(value, jsonValue) : readable && shown(readable);
-    if (text !== null) await this.#write(`${text}\n`);
+    if (this.json) await this.#write(jsonLine(value, jsonValue));
+    else if (readable !== null) await this.#write(`${shown(readable)}\n`);
   }
 
   /** The last line of a verb that reports more than one thing. */
@@ -46,7 +47,7 @@ export class Output {
   /** An error as the last line: on stdout with `--json`, else on stderr. */
   async error(error: CodedError): Promise<void> {
     this.endProgress();
-    if (this.json) await this.#write(`${JSON.stringify({ error }, jsonValue)}\n`);
+    if (this.json) await this.#write(jsonLine({ error }, jsonValue));
     else this.#stderr.write(shown(`tallystick: ${error.message} [${error.code}]\n${problemLines(error)}`));
   }
 

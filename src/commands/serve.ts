@@ -1,6 +1,7 @@
 /** `serve`: this replica as a service, until it is told to stop. */
 import { once } from 'node:events';
 import { CodedError } from '../lib/coded-error.ts';
+import { jsonLine } from '../lib/json-line.ts';
 import { createLog, type Log, type LogLevel } from '../lib/log.ts';
 import { Service } from '../service/service.ts';
 import { readSettings, type Settings, unknownVariables } from '../settings/settings.ts';
@@ -65,7 +66,7 @@ async function runServe(
     if (!context.signal.aborted) {
       const { address: listen, adminAddress: admin, propertyAddress: property } = service;
       const ready = { name: settings.name, listen, admin, property };
-      context.stdout.write(`${JSON.stringify({ ready })}\n`);
+      context.stdout.write(jsonLine({ ready }));
       await stopped;
     }
     return exitCodes.done;

@@ -2,6 +2,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { openBanyandbTree, shardOfPath } from '../banyandb/tree-file-view.ts';
+import { parseAddress } from '../lib/address.ts';
 import { compareBytes, toHex } from '../lib/bytes.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { FileReader } from '../lib/file-reader.ts';
@@ -83,12 +84,12 @@ async function runVerify(
     withoutTree: 0,
   };
   const found = await stat(place).catch((error: unknown) => {
-    throw new CodedError(
-      'not-found',
-      `there is no ${place}`,
-      { field: 'place', value: place },
-      { cause: error },
-    );
+    const isAddress = typeof parseAddress(place) !== 'string';
+    const message = isAddress
+      ? `verify reads the files of a place: run it where the data root of ${place} is`
+      : `there is no ${place}`;
+    const code = isAddress ? 'bad-argument' : 'not-found';
+    throw new CodedError(code, message, { field: 'place', value: place }, { cause: error });
   });
   const trees = found.isDirectory() ? await treesOfFolder(place) : [place];
   if (trees.length === 0) await verifyRoot(context, findings, narrowing);

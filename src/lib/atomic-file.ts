@@ -5,7 +5,7 @@
 import { isErrno } from './errno.ts';
 import { crashPoint } from './crash-point.ts';
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, rename, rm } from 'node:fs/promises';
+import { link, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 /** Marks temporary files; what ends so after a crash is a leftover and may be removed. */
@@ -26,14 +26,26 @@ export async function fsyncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** Creates a folder and its parents durably. */
+/**
+ * Creates a folder and its parents durably. Parent by parent: where a folder takes no others, as /proc, Node's
+ * recursive form tries for ever.
+ */
 export async function makeDirectory(directory: string): Promise<void> {
-  const created = await mkdir(directory, { recursive: true });
-  if (created === undefined) return;
-  for (let parent = directory; ; parent = dirname(parent)) {
-    await fsyncDirectory(dirname(parent));
-    if (parent === created || parent === dirname(parent)) return;
+  try {
+    await mkdir(directory);
+  } catch (error) {
+    if (await isDirectory(directory)) return;
+    const parent = dirname(directory);
+    if (!isErrno(error, 'ENOENT') || parent === directory || (await isDirectory(parent))) throw error;
+    await makeDirectory(parent);
+    return makeDirectory(directory);
   }
+  await fsyncDirectory(dirname(directory));
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => null);
+  return found?.isDirectory() === true;
 }
 
 /** Puts an already fsynced temporary file in place, replacing what is there. */

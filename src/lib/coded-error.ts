@@ -82,7 +82,8 @@ export class CodedError extends Error {
         return new CodedError('cancelled', 'the run was cancelled', {}, { cause: error });
       }
       if ('syscall' in error && 'code' in error) {
-        return new CodedError('io', error.message, { errno: error.code }, { cause: error });
+        const path = 'path' in error ? { path: error.path } : {};
+        return new CodedError('io', error.message, { errno: error.code, ...path }, { cause: error });
       }
       return new CodedError('internal', error.message, {}, { cause: error });
     }

@@ -38,13 +38,11 @@ export class FileReader implements AsyncDisposable {
     this.#handle = handle;
   }
 
-  /** Opens a regular file. Throws `not-found` where there is none, `io` where the system refuses. */
+  /** As {@link openForReading}. */
   static async open(path: string): Promise<FileReader> {
     const handle = await openForReading(path);
     try {
-      const stats = await handle.stat();
-      if (!stats.isFile()) throw new CodedError('bad-argument', `${path} is not a file`, { path });
-      return new FileReader(path, stats.size, handle);
+      return new FileReader(path, (await handle.stat()).size, handle);
     } catch (error) {
       await handle.close();
       throw CodedError.from(error);
@@ -97,14 +95,19 @@ export class FileReader implements AsyncDisposable {
   }
 }
 
-/** Opens a file that somebody named. Throws `not-found` with its path, or the code of what the system said. */
+/**
+ * Opens a regular file that somebody named. Throws `not-found` with its path, `bad-argument` for what is no file, or
+ * the code of what the system said.
+ */
 export async function openForReading(path: string): Promise<FileHandle> {
+  let handle: FileHandle | undefined;
   try {
-    return await open(path, 'r');
+    handle = await open(path, 'r');
+    if ((await handle.stat()).isFile()) return handle;
+    throw new CodedError('bad-argument', `${path} is not a file`, { path });
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) {
-      throw new CodedError('not-found', `there is no file ${path}`, { path }, { cause: error });
-    }
-    throw CodedError.from(error);
+    await handle?.close();
+    if (!isErrno(error, 'ENOENT')) throw CodedError.from(error);
+    throw new CodedError('not-found', `there is no file ${path}`, { path }, { cause: error });
   }
 }

@@ -109,3 +109,15 @@ test('an edit is named with line and value', async () => {
   await writeFile(path, text.replace('"deleteTime":"1"', '"deleteTime":"2"'));
   await expect(PlanFile.open(path)).rejects.toThrow(/sha256 is/);
 });
+
+test('what is no file is named', async () => {
+  const nowhere = join(directory, 'nowhere');
+  await expect(PlanFile.open(directory)).rejects.toMatchObject({
+    code: 'bad-argument',
+    details: { path: directory },
+  });
+  await expect(PlanFile.open(nowhere)).rejects.toMatchObject({
+    code: 'not-found',
+    details: { path: nowhere },
+  });
+});
