@@ -15,7 +15,7 @@ export function banyandbBuildCase(counts: readonly number[]): BenchCase {
     name: `banyandb-build-${counts.at(-1)}`,
     description: `tree builds of ${counts.join(' and ')} properties, BanyanDB's and ours`,
     skipped: noBanyandb,
-    run: async (directory) => {
+    run: async (directory, say) => {
       await using cluster = new BanyandbCluster({ buildCron: '@every 24h', buildAfter: '24h' });
       await cluster.start();
       // One copy: the writes take long enough.
@@ -23,9 +23,11 @@ export function banyandbBuildCase(counts: readonly number[]): BenchCase {
       const figures: Figure[] = [];
       let written = 0;
       for (const count of counts) {
+        say(`writes until there are ${count}`);
         const ids = Array.from({ length: count - written }, (_, at) => `id-${written + at}`);
         await cluster.gateway.writeAll(group, ids, 'tally '.repeat(valueBytes / 6));
         written = count;
+        say(`BanyanDB builds its tree of ${count}`);
         const theirs = await theirBuildMs(cluster);
         const ours = await ourBuildMs(join(directory, String(count)), count);
         figures.push(against(`build ${count}, ours beside BanyanDB's`, 'ms', ours, theirs, 1));

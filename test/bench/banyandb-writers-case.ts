@@ -1,6 +1,6 @@
 /**
- * What a writer of a real BanyanDB waits for an answer: undisturbed, while BanyanDB's own repair fills an emptied node,
- * and while our round does, at its default rate. All in one run, the undisturbed ones before and after.
+ * What a writer of a real BanyanDB waits for an answer: undisturbed, while our round fills an emptied node at its
+ * default rate, and while BanyanDB's own repair does. All in one run, the undisturbed ones before and after our round.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BanyandbCluster, noBanyandb } from '../support/banyandb-cluster.ts';
@@ -22,27 +22,31 @@ const most = { 50: 1.5, 95: 1.5, 99: 2 };
 export function banyandbWritersCase(count: number, valueBytes: number): BenchCase {
   return {
     name: `banyandb-writers-${count}`,
-    description: `writes into a BanyanDB of which a node is filled with ${count} properties, by its own repair and by our round`,
+    description: `writes into a BanyanDB of which a node is filled with ${count} properties, by our round and by its own repair`,
     skipped: noBanyandb,
-    run: async () => {
+    run: async (_directory, say) => {
       // Trees are built where it takes them only: what builds on a schedule cost is nothing of either repair.
       await using cluster = new BanyandbCluster({ buildCron: '@every 24h', buildAfter: '24h' });
       await cluster.start();
-      const emptied = new EmptiedNode(cluster, group);
+      const emptied = new EmptiedNode(cluster, group, say);
       await emptied.fill(count, valueBytes);
       await emptied.empty();
+      say('writes undisturbed');
       const before = await writeLatencies(cluster, 'before');
       const filling = emptied.fillByRounds();
       await emptied.untilTaking();
+      say('writes beside our round');
       const besideOurs = await writeLatencies(cluster, 'ours');
       const oursTaken = await emptied.taken();
       await filling[Symbol.asyncDispose]();
+      await emptied.empty();
+      say('writes undisturbed again');
+      const alone = [...before, ...(await writeLatencies(cluster, 'after'))];
       await emptied.empty(['--property-repair-trigger-cron=@every 2s']);
       await emptied.untilTaking();
+      say("writes beside BanyanDB's own repair");
       const besideTheirs = await writeLatencies(cluster, 'theirs');
       const theirsTaken = await emptied.taken();
-      await emptied.empty();
-      const alone = [...before, ...(await writeLatencies(cluster, 'after'))];
       const figures = Object.entries(most).flatMap(([percent, times]): Figure[] => {
         const share = Number(percent) / 100;
         const [undisturbed, theirs, ours] = [alone, besideTheirs, besideOurs].map((latencies) =>

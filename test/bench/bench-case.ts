@@ -11,6 +11,9 @@ export interface Figure {
   readonly most: number | null;
 }
 
+/** Says what a case that takes long is doing. */
+export type Say = (text: string) => void;
+
 export interface BenchCase {
   readonly name: string;
   readonly description: string;
@@ -19,7 +22,7 @@ export interface BenchCase {
   /** Run only where it is named: it takes very long, or is a short form of another. */
   readonly onlyNamed?: boolean;
   /** Runs in a folder of its own, which is removed afterwards. */
-  run(directory: string): Promise<Figure[]>;
+  run(directory: string, say: Say): Promise<Figure[]>;
 }
 
 /** A figure with a limit measured beside it. */

@@ -1,6 +1,6 @@
 /**
- * `npm run bench [-- CASE…]`: prints a table and writes bench.json, an object per figure. Cases of a run are
- * measured side by side with their limits; a figure beyond what it may be ends the run with code 1.
+ * `npm run bench [-- CASE…]`: prints a table of each case when it is done, and at the end writes bench.json, an object per
+ * figure. Figures are measured side by side with their limits; one beyond what it may be ends the run with code 1.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -46,26 +46,34 @@ for (const { name, description, skipped = null, onlyNamed = false, run } of case
   if (why !== null) continue;
   const directory = await mkdtemp(join(tmpdir(), 'tallystick-bench-'));
   try {
-    figures.push(...(await run(directory)));
+    const startMs = performance.now();
+    const seconds = () => Math.round((performance.now() - startMs) / 1_000);
+    const measured = await run(directory, (text) => console.error(`  ${seconds()} s: ${text}`));
+    console.log(tableOf(measured));
+    figures.push(...measured);
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
 }
 
-const round = (value: number | null): string => (value === null ? '' : String(Math.round(value * 100) / 100));
-console.log(
-  table(
-    ['case', 'value', 'unit', 'limit', 'ratio', 'at most', ''],
-    figures.map((figure) => [
-      figure.case,
-      round(figure.value),
-      figure.unit,
-      round(figure.limit),
-      round(figure.ratio),
-      round(figure.most),
-      passes(figure) ? '' : 'MISSED',
-    ]),
-  ),
-);
 await writeFile('bench.json', `${JSON.stringify(figures, null, 2)}\n`);
 if (!figures.every(passes)) process.exitCode = 1;
+
+function tableOf(rows: readonly Figure[]): string {
+  return table(
+    ['case', 'value', 'unit', 'limit', 'ratio', 'at most', ''],
+    rows.map((figure) => [
+      figure.case,
+      rounded(figure.value),
+      figure.unit,
+      rounded(figure.limit),
+      rounded(figure.ratio),
+      rounded(figure.most),
+      passes(figure) ? '' : 'MISSED',
+    ]),
+  );
+}
+
+function rounded(value: number | null): string {
+  return value === null ? '' : String(Math.round(value * 100) / 100);
+}

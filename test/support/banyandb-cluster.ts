@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { BanyandbGateway, until } from './banyandb-gateway.ts';
 
 export const banyandbProgram = programOf('BANYANDB_BIN');
@@ -131,15 +131,19 @@ export class BanyandbCluster implements AsyncDisposable {
 
   /** A copy of each tree file that a node has of a group, by shard; in `target`, which is made. */
   copyTrees(place: string, group: string, target: string): string[] {
+    return this.treeFiles(place, group).map((path) => {
+      const folder = join(target, dataFolder(place), basename(dirname(path)));
+      mkdirSync(folder, { recursive: true });
+      copyFileSync(path, join(folder, basename(path)));
+      return join(folder, basename(path));
+    });
+  }
+
+  /** Where a node puts its tree of each shard that it has built something of; the node writes them in place. */
+  treeFiles(place: string, group: string): string[] {
     const trees = join(this.#propertyFolder(place), 'repairs', group);
-    return readdirSync(trees)
-      .sort()
-      .map((shard) => {
-        const folder = join(target, dataFolder(place), shard);
-        mkdirSync(folder, { recursive: true });
-        copyFileSync(join(trees, shard, 'state-tree.data'), join(folder, 'state-tree.data'));
-        return join(folder, 'state-tree.data');
-      });
+    const shards = existsSync(trees) ? readdirSync(trees).sort() : [];
+    return shards.map((shard) => join(trees, shard, 'state-tree.data'));
   }
 
   /** Documents in a node's index of a group, as the node counts them now and then: one per version it stores. */
