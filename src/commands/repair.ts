@@ -1,5 +1,6 @@
 /** `repair`: makes all copies of the named places converge; stale trees of local places are built first and after. */
 import { CodedError } from '../lib/coded-error.ts';
+import { throwIfAborted } from '../lib/event-loop.ts';
 import type { ShardCopies } from '../repair/plan-shard.ts';
 import { carryOutPlanFile, repairShards } from '../repair/repair-shards.ts';
 import type { RepairChange, RepairOutcome, RepairProgress, RepairReport } from '../repair/report.ts';
@@ -56,9 +57,9 @@ async function repairPlaces(
   }
   const targets = await matchComparable(places, options, context.signal);
   await buildTrees(context, places, targets);
-  const report = await repairTargets(context, targets, options);
-  if (report.changed > 0) await buildTrees(context, places, targets);
-  throwWhereNothingRan(report);
+  const repaired = await repairTargets(context, targets, options);
+  throwWhereNothingRan(repaired);
+  const report = repaired.changed > 0 ? await buildAgain(context, places, targets, repaired) : repaired;
   await tellReport(context, report, pushRateOf(places, options));
   return exitCodeOf(report.outcome);
 }
@@ -78,6 +79,27 @@ async function buildTrees(
       ),
     ),
   );
+}
+
+/** Builds what was changed. Where that fails the changes were made all the same, so their report is told. */
+async function buildAgain(
+  context: CommandContext,
+  places: readonly Member[],
+  targets: readonly ShardCopies[],
+  report: RepairReport,
+): Promise<RepairReport> {
+  try {
+    await buildTrees(context, places, targets);
+    return report;
+  } catch (error) {
+    throwIfAborted(context.signal);
+    const unbuilt = `a tree could not be built afterwards: ${CodedError.from(error).message}`;
+    return {
+      ...report,
+      outcome: 'failed',
+      reason: report.reason === null ? unbuilt : `${report.reason}; ${unbuilt}`,
+    };
+  }
 }
 
 function repairTargets(
