@@ -1,6 +1,7 @@
 /** What is told of differences, and what may be asked of them, as schemas. */
 import { z } from 'zod';
 import { chosenPeersMax } from './orders.ts';
+import { digits } from './request-parts.ts';
 import { count, groupName, int64, shardNumber } from './resources.ts';
 
 /** Differing entities of one answer; more is for a dry run, whose changes are paged. */
@@ -42,9 +43,9 @@ export type DifferencesSummary = z.output<typeof differencesSummary>;
 
 const texts = z.union([z.string(), z.array(z.string()).max(chosenPeersMax)]);
 
-export const differencesQuery = z.object({
+export const differencesQuery = z.strictObject({
   group: groupName.optional(),
-  shard: z.coerce.number().pipe(shardNumber).optional().describe('Needs `group`.'),
+  shard: digits(shardNumber).optional().describe('Needs `group`.'),
   peers: texts.optional().describe('Names or places, repeatable; all without.'),
-  limit: z.coerce.number().int().min(1).max(differencesMax).default(1_000),
+  limit: digits(z.int().min(1).max(differencesMax)).default(1_000),
 });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { CodedError } from '../lib/coded-error.ts';
 import type { App } from './app.ts';
 import type { Operations } from './operations.ts';
-import { flag, page, pageMax } from './request-parts.ts';
+import { digits, flag, page, pageMax } from './request-parts.ts';
 import { groupName, propertyResource } from './resources.ts';
 
 export function addPropertyReads(app: App, operations: Operations): void {
@@ -13,7 +13,7 @@ export function addPropertyReads(app: App, operations: Operations): void {
       schema: {
         summary: 'One property as it is here now; an id may hold slashes',
         params: z.object({ group: groupName, name: z.string().min(1), '*': z.string().min(1) }),
-        querystring: z.object({ deleted: flag }),
+        querystring: z.strictObject({ deleted: flag }),
         response: { 200: propertyResource },
       },
     },
@@ -31,7 +31,7 @@ export function addPropertyReads(app: App, operations: Operations): void {
     {
       schema: {
         summary: 'Properties of a group, by name or ids, page by page',
-        querystring: z.object({
+        querystring: z.strictObject({
           group: groupName,
           name: z.string().min(1).optional(),
           ids: z
@@ -40,7 +40,7 @@ export function addPropertyReads(app: App, operations: Operations): void {
             .describe('Repeatable; needs `name`.'),
           deleted: flag,
           limit: page,
-          offset: z.coerce.number().int().min(0).max(10_000_000).default(0),
+          offset: digits(z.int().min(0).max(10_000_000)).default(0),
         }),
         response: { 200: z.object({ properties: z.array(propertyResource) }) },
       },
@@ -55,7 +55,7 @@ export function addPropertyReads(app: App, operations: Operations): void {
     {
       schema: {
         summary: 'Live properties in whose keys and tags all words are found',
-        querystring: z.object({
+        querystring: z.strictObject({
           text: z.string().min(1).max(1_000),
           group: groupName.optional(),
           limit: page.default(20),

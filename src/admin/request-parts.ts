@@ -6,7 +6,15 @@ import { z } from 'zod';
 /** Items of one page: they are held in memory. */
 export const pageMax = 1_000;
 
-export const page = z.coerce.number().int().min(1).max(pageMax).default(100);
+/** A number in a path, a query or a header: digits only. What JavaScript also takes for one, nothing at all among it, is refused. */
+export function digits(number: z.ZodInt) {
+  return z.preprocess(
+    (text) => (typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : text),
+    number,
+  );
+}
+
+export const page = digits(z.int().min(1).max(pageMax)).default(100);
 
 /** A boolean in a query. */
 export const flag = z

@@ -5,6 +5,7 @@ import type { App } from './app.ts';
 import { addDifferences } from './difference-routes.ts';
 import type { EventStreams } from './event-stream.ts';
 import type { Operations } from './operations.ts';
+import { digits } from './request-parts.ts';
 import { addOrders } from './order-routes.ts';
 import { addPropertyReads } from './property-read-routes.ts';
 import {
@@ -62,7 +63,7 @@ function addLooks(app: App, operations: Operations): void {
     {
       schema: {
         summary: 'One shard: tree, generations, last and next build and round, why it waits',
-        params: z.object({ group: groupName, shard: z.coerce.number().pipe(shardNumber) }),
+        params: z.object({ group: groupName, shard: digits(shardNumber) }),
         response: { 200: shardResource },
       },
     },

@@ -3,14 +3,11 @@ import { z } from 'zod';
 import type { App } from './app.ts';
 import type { EventStreams } from './event-stream.ts';
 import type { Operations } from './operations.ts';
-import { page, runPath } from './request-parts.ts';
+import { digits, page, runPath } from './request-parts.ts';
 import { changeResource, groupName, runKinds, runResource, runStates, shardNumber } from './resources.ts';
 
 const eventHeaders = z.looseObject({
-  'last-event-id': z.coerce
-    .number()
-    .int()
-    .min(0)
+  'last-event-id': digits(z.int().min(0))
     .optional()
     .describe('Of the last event before a break: what has moved on since is told first.'),
 });
@@ -21,11 +18,11 @@ export function addRuns(app: App, operations: Operations, streams: EventStreams)
     {
       schema: {
         summary: 'Runs, newest first; `next` is the `before` of the next page',
-        querystring: z.object({
+        querystring: z.strictObject({
           state: z.enum(runStates).optional(),
           kind: z.enum(runKinds).optional(),
           group: groupName.optional(),
-          shard: z.coerce.number().pipe(shardNumber).optional(),
+          shard: digits(shardNumber).optional(),
           before: z.string().max(100).optional(),
           limit: page,
         }),
@@ -48,7 +45,7 @@ export function addRuns(app: App, operations: Operations, streams: EventStreams)
       schema: {
         summary: 'Changes of a run in the order they were made; `next` is the `after` of the next page',
         params: runPath,
-        querystring: z.object({ after: z.coerce.number().int().min(0).default(0), limit: page }),
+        querystring: z.strictObject({ after: digits(z.int().min(0)).default(0), limit: page }),
         response: { 200: z.object({ changes: z.array(changeResource), next: z.int().nullable() }) },
       },
     },

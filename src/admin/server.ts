@@ -5,7 +5,7 @@
 import type { AddressInfo } from 'node:net';
 import type { Server as TlsServer, TLSSocket } from 'node:tls';
 import swagger from '@fastify/swagger';
-import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyError, FastifyReply, FastifyRequest, RouteOptions } from 'fastify';
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -105,6 +105,7 @@ export class AdminServer implements AsyncDisposable {
     app.setNotFoundHandler((request, reply) =>
       sendProblem(reply, requestError(404, `there is no ${request.method} ${request.url}`)),
     );
+    app.addHook('onRoute', refuseUnknownQueries);
     app.addHook('onRequest', async (request) => this.#admit(request));
     app.addHook('onResponse', async (request, reply) => {
       operations.onRequest({
@@ -154,11 +155,12 @@ export class AdminServer implements AsyncDisposable {
       return sendProblem(reply.header('www-authenticate', 'Bearer'), error, 401);
     if (hasZodFastifySchemaValidationErrors(error)) {
       const problems = error.validation.map(({ instancePath, message }) => ({
-        field: instancePath.replace(/^\//, '').replaceAll('/', '.'),
+        // The framework calls the rest of a path `*`.
+        field: instancePath.replace(/^\//, '').replaceAll('/', '.').replace(/^\*$/, 'id'),
         message,
       }));
       const [first] = problems;
-      const where = error.validationContext ?? 'request';
+      const where = partNames[error.validationContext ?? ''] ?? 'request';
       const message = `the ${where} is wrong: ${first?.field ?? ''} ${first?.message ?? ''}`.replace(
         '  ',
         ' ',
@@ -185,6 +187,23 @@ export class AdminServer implements AsyncDisposable {
     await this.#app.close();
     clearTimeout(grace);
   }
+}
+
+/** What the framework calls the parts of a request, in words. */
+const partNames: Readonly<Record<string, string>> = {
+  body: 'body',
+  headers: 'header',
+  params: 'path',
+  querystring: 'query',
+};
+
+/**
+ * A route that takes no query refuses one: an order with `?dryRun=true` would not be the dry run it was meant to be.
+ * Applications write as they do to BanyanDB's gateway, which ignores what it does not know.
+ */
+function refuseUnknownQueries(route: RouteOptions): void {
+  if (!route.url.startsWith('/v1/') || route.url.startsWith('/v1/property/data/')) return;
+  route.schema = { querystring: z.strictObject({}), ...route.schema };
 }
 
 function roleWanted({ method, routeOptions }: FastifyRequest): Role {

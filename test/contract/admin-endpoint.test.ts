@@ -93,6 +93,13 @@ describe('errors are problem documents', () => {
     ['/v1/shards/g/9', 404, 'not-found'],
     ['/v1/shards/absent/0', 404, 'not-found'],
     ['/v1/shards/g/-1', 400, 'bad-argument'],
+    ['/v1/shards/g/', 400, 'bad-argument'],
+    ['/v1/shards/g/0x0', 400, 'bad-argument'],
+    ['/v1/runs?shard=', 400, 'bad-argument'],
+    ['/v1/runs?limit=1e1', 400, 'bad-argument'],
+    ['/v1/runs?limits=1', 400, 'bad-argument'],
+    ['/v1/differences?groups=g', 400, 'bad-argument'],
+    ['/v1/status?full=true', 400, 'bad-argument'],
     ['/v1/runs/none', 404, 'not-found'],
     ['/v1/runs?limit=0', 400, 'bad-argument'],
     ['/v1/nothing', 404, 'not-found'],
@@ -113,6 +120,15 @@ describe('errors are problem documents', () => {
     [{ confirm: -1 }, 400, 'bad-argument'],
   ])('POST /v1/repairs %j', async (order, status, code) => {
     expect(await one.post('/v1/repairs', order)).toMatchObject({ status, body: { code } });
+  });
+
+  test('an order takes no query: what is in one would not be heeded', async () => {
+    const { runs } = (await one.get('/v1/runs')).body;
+    expect(await one.post('/v1/repairs?dryRun=true', {})).toMatchObject({
+      status: 400,
+      body: { code: 'bad-argument', detail: expect.stringMatching(/^the query is wrong: .*dryRun/) },
+    });
+    expect((await one.get('/v1/runs')).body.runs).toEqual(runs);
   });
 
   test('every fault of an order is named', async () => {
