@@ -4,8 +4,15 @@ import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
 import type { BuildProgress, ShardListing } from '../peer/shard-provider.ts';
 import type { MemberBuildOptions, Offer } from './member.ts';
 
-/** The offer of a replica that lists its shards; `held` says which belong to it. */
-export function offerOfListing(listings: readonly ShardListing[], held: HeldShards): Offer {
+/** A replica's listing of its shards; `held` says which belong to it, `instance` is 0 where it does not tell. */
+export interface ReplicaListing {
+  readonly shards: readonly ShardListing[];
+  readonly held: HeldShards;
+  readonly instance: bigint;
+}
+
+/** The offer of a replica that lists its shards. */
+export function offerOfListing({ shards: listings, held, instance }: ReplicaListing): Offer {
   const groups = new Map<string, { group: string; shards: number; offered: number[] }>();
   for (const { group, shard, settings } of listings) {
     const known = groups.get(group) ?? { group, shards: settings.shards, offered: [] };
@@ -17,6 +24,7 @@ export function offerOfListing(listings: readonly ShardListing[], held: HeldShar
     groups: [...groups.values()],
     tree: (group, shard) => trees.get(`${shard}/${group}`) ?? null,
     holds: (group, shard) => holdsShard(held, group, shard),
+    instance: instance === 0n ? null : instance,
   };
 }
 

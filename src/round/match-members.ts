@@ -16,9 +16,11 @@ export interface AskedMember {
 
 /**
  * The copies of each shard that is meant, in the members' order; a member without the shard has none.
- * Throws `not-found` where nobody has the group or shard, `settings-differ`, `bad-argument`.
+ * Throws `not-found` where nobody has the group or shard, `settings-differ`, and `bad-argument`, also for members
+ * that turn out to be one replica.
  */
 export function matchMembers(asked: readonly AskedMember[], narrowing: Narrowing): ShardCopies[] {
+  checkReplicas(asked);
   const names = new Set(asked.flatMap(({ offer }) => offer.groups.map(({ group }) => group)));
   const wanted = [...names].filter((group) => narrowing.group === undefined || group === narrowing.group);
   const places = asked.map(({ member }) => member.place).join(', ');
@@ -69,6 +71,20 @@ export function absentHolders(
 /** Says so of one. */
 export function readableAbsent({ group, shard }: Pick<AbsentHolder, 'group' | 'shard'>): string {
   return `has a copy of group ${group}, shard ${shard} by the cluster's registry, and was not named`;
+}
+
+// A replica that is compared with itself, by another of its addresses, would be called equal.
+function checkReplicas(asked: readonly AskedMember[]): void {
+  const places = new Map<bigint, string>();
+  for (const { member, offer } of asked) {
+    if (offer.instance == null) continue;
+    const before = places.get(offer.instance);
+    if (before !== undefined) {
+      const message = `a place is named twice: ${before} and ${member.place} are both the replica ${member.name}`;
+      throw new CodedError('bad-argument', message, { field: 'places', value: member.place });
+    }
+    places.set(offer.instance, member.place);
+  }
 }
 
 function matchGroup(group: string, asked: readonly AskedMember[]): ShardCopies[] {

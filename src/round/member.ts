@@ -20,6 +20,8 @@ export interface Offer {
   holds(group: string, shard: number): boolean;
   /** Names of all that have a copy of a shard, where the cluster's registry was asked; null where it tells nothing. */
   holders?(group: string, shard: number): ReadonlySet<string> | null;
+  /** What tells this replica from all others, whatever address it is reached by; null where it does not say. */
+  readonly instance?: bigint | null;
 }
 
 export interface BuildOrder {

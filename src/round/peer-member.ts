@@ -25,7 +25,7 @@ export class PeerMember implements Member, Disposable {
   async offer(signal?: AbortSignal, filter: ListFilter = {}): Promise<Offer> {
     const listing = await this.#client.listShards(filter, signal);
     this.#name = listing.name;
-    return offerOfListing(listing.shards, listing.held);
+    return offerOfListing(listing);
   }
 
   copy(group: string, shard: number): PeerShardCopy {

@@ -18,7 +18,8 @@ export class LocalMember implements Member {
   }
 
   async offer(signal: AbortSignal = new AbortController().signal, filter: ListFilter = {}): Promise<Offer> {
-    return offerOfListing(await this.#provider.list(filter, signal), this.#provider.held);
+    const { held, instance } = this.#provider;
+    return offerOfListing({ shards: await this.#provider.list(filter, signal), held, instance });
   }
 
   copy(group: string, shard: number): LocalShardCopy {

@@ -47,6 +47,19 @@ test('trees that are equal and equally old match, and every place says that it w
   expect((await verb('audit')).lines[0]).toMatchObject({ peers: [{ stale: false }, { stale: false }] });
 });
 
+test.each(['diff', 'repair', 'audit', 'round'])('%s refuses two addresses of one replica', async (name) => {
+  await cluster.load('one', { a: 1 });
+  await cluster.load('two', { a: 2 });
+  await start('one', 'two');
+  const [one = ''] = places;
+  const again = one.replace('127.0.0.1', 'localhost');
+  const { code, lines } = await runCli([name, ...places, again, '--json']);
+  expect(code).toBe(2);
+  expect(lines).toHaveLength(1);
+  expect(lines[0].error).toMatchObject({ code: 'bad-argument', field: 'places', value: again });
+  expect(lines[0].error.message).toBe(`a place is named twice: ${one} and ${again} are both the replica one`);
+});
+
 test('a round stops at the fuse with the number that passes it', async () => {
   await cluster.load('one', revisions(120, 1));
   await cluster.load('two', revisions(90, 2));

@@ -12,15 +12,17 @@ const settings = { shards: 3, slots: 32, spelling: 'compact' } as const;
 const listing = (group: string, shard: number): ShardListing => ({ group, shard, settings, tree: null });
 
 test('a listing is offered group by group, with what belongs to its replica', () => {
-  const offer = offerOfListing(
-    [listing('g', 0), listing('g', 2), listing('h', 1)],
-    [{ group: 'g', shards: [0, 2] }],
-  );
+  const offer = offerOfListing({
+    shards: [listing('g', 0), listing('g', 2), listing('h', 1)],
+    held: [{ group: 'g', shards: [0, 2] }],
+    instance: 0n,
+  });
   expect(offer.groups).toEqual([
     { group: 'g', shards: 3, offered: [0, 2] },
     { group: 'h', shards: 3, offered: [1] },
   ]);
   expect([offer.holds('g', 2), offer.holds('g', 1), offer.holds('x', 0)]).toEqual([true, false, false]);
+  expect(offer.instance).toBeNull();
 });
 
 test('a run of one shard has only that listed, and a number alone is looked for among all', async () => {
