@@ -56,7 +56,7 @@ export class NodeApplySession implements ApplySession {
     this.#target = { group, shard, shards: settings.shards, spelling: nodeSpelling };
     const properties = known?.leaves ?? 0;
     const pace = new PushPace(clock, pushesPerSecond);
-    const width = new PushWidth({ expected, properties });
+    const width = new PushWidth({ expected, properties, paced: pushesPerSecond > 0 });
     this.#pushes = new PushStreams(place, { known, pace, clock, width, signal });
     // Without a tree nothing is known of its size; then the coordinator's count, made of leaves, stands alone.
     const allowed = known === null ? Infinity : replacementsAllowed(known.leaves);

@@ -3,6 +3,7 @@
  * did not take it, so each is followed by the question what it has now: that answer comes in any case, unless the node
  * could do neither.
  */
+import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { joinEntity } from '../property/entity.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
@@ -73,7 +74,7 @@ export class PushStream implements AsyncDisposable {
       }
       const room = next !== undefined && due.length < pushesInFlightMax;
       if (room && pace.take()) {
-        due.push(await this.#send(next));
+        due.push(this.#send(next));
         sent++;
       } else if (room && due.length === 0) await pace.wait(signal);
       else results.push(...(await this.#nextAnswer(due, room)));
@@ -107,7 +108,12 @@ export class PushStream implements AsyncDisposable {
     }
   }
 
-  async #open(): Promise<RepairStream> {
+  /** Opens the stream, unless it is; to be called before pushes. Throws `no-tree`, `unreachable`, `timeout`. */
+  async open(): Promise<void> {
+    this.#stream ??= await this.#openStream();
+  }
+
+  async #openStream(): Promise<RepairStream> {
     const { connection, deadlines, group, shard } = this.#place;
     const stream = new RepairStream(this.#place, this.#options.signal);
     try {
@@ -122,10 +128,10 @@ export class PushStream implements AsyncDisposable {
     }
   }
 
-  async #send(push: Push): Promise<Sent> {
+  #send(push: Push): Sent {
     throwIfAborted(this.#options.signal);
-    this.#stream ??= await this.#open();
     const stream = this.#stream;
+    assert(stream !== null, 'the stream of a push is open');
     const { property, version } = push;
     const entity = joinEntity(property);
     const sync = (deleteTime: bigint) =>

@@ -24,20 +24,18 @@ export class PushStreams implements AsyncDisposable {
     const { clock, pace, width } = this.#options;
     const count = Math.min(width.streams, pushes.length);
     while (this.#streams.length < count) this.#streams.push(new PushStream(this.#place, this.#options));
+    const used = this.#streams.slice(0, count);
+    // Before the time is taken that tells how many pay off.
+    await allEnded(used.map((stream) => stream.open()));
     pace.over(count);
     const startedMs = clock.monotonicMs();
     const heldBefore = pace.held;
-    // All end before an error is told, so that nothing is under way when the streams are closed.
-    const ended = await Promise.allSettled(
-      this.#streams.slice(0, count).map((stream, at) => {
+    const shares = await allEnded(
+      used.map((stream, at) => {
         const share = pushes.filter((_, position) => position % count === at);
         return stream.push(share, known);
       }),
     );
-    const shares = ended.map((one) => {
-      if (one.status === 'rejected') throw one.reason;
-      return one.value;
-    });
     if (count === width.streams) {
       width.took(pushes.length, clock.monotonicMs() - startedMs, pace.held - heldBefore);
     }
@@ -49,9 +47,14 @@ export class PushStreams implements AsyncDisposable {
 
   /** Has the node end all of them, which it does when it has built its tree anew. */
   async [Symbol.asyncDispose](): Promise<void> {
-    const ended = await Promise.allSettled(
-      this.#streams.splice(0).map((stream) => stream[Symbol.asyncDispose]()),
-    );
-    for (const one of ended) if (one.status === 'rejected') throw one.reason;
+    await allEnded(this.#streams.splice(0).map((stream) => stream[Symbol.asyncDispose]()));
   }
+}
+
+/** All end before an error is told, so that nothing is under way when the streams are closed. */
+async function allEnded<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  return (await Promise.allSettled(work)).map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
 }

@@ -29,7 +29,7 @@ afterEach(async () => {
 
 /** A width at which 4 streams were found to pay off. */
 function widthOfFour(): PushWidth {
-  const width = new PushWidth({ expected: 5_000, properties: 0 });
+  const width = new PushWidth({ expected: 5_000, properties: 0, paced: true });
   width.took(20, 2_000, 0);
   width.took(40, 2_000, 0);
   expect(width.streams).toBe(4);
