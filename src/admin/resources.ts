@@ -65,6 +65,12 @@ export const runResource = z
     dryRun: z.boolean(),
     confirm: count.nullable(),
     plan: z.string().nullable().describe('The dry run whose plan it carries out.'),
+    pushRate: count
+      .nullable()
+      .default(null)
+      .describe(
+        'Most versions a second pushed to one BanyanDB node, fewer while it is busy; 0 for as fast as it takes them, null where no such node takes part.',
+      ),
     planUntil: time.describe(
       'Until when its plan is kept, unless many newer ones are; null where it keeps none.',
     ),

@@ -60,7 +60,8 @@ async function repairPlaces(
   const repaired = await repairTargets(context, targets, options);
   throwWhereNothingRan(repaired);
   const report = repaired.changed > 0 ? await buildAgain(context, places, targets, repaired) : repaired;
-  await tellReport(context, report, pushRateOf(places, options));
+  const leftOut = options.plan === undefined || options.dryRun === true ? [] : notPlanned(targets, report);
+  await tellReport(context, report, { pushRate: pushRateOf(places, options), leftOut });
   return exitCodeOf(report.outcome);
 }
 
@@ -114,6 +115,14 @@ function repairTargets(
   return repairShards(targets, { ...shared, dryRun, planPath: plan });
 }
 
+/** Where copies are that a plan which was carried out is not of, each place as often as it has any. */
+function notPlanned(targets: readonly ShardCopies[], { shards }: RepairReport): string[] {
+  return targets.flatMap(({ group, shard, copies }) => {
+    const planned = shards.find((one) => one.group === group && one.shard === shard)?.copies ?? [];
+    return copies.flatMap(({ place }) => (planned.some((copy) => copy.place === place) ? [] : [place]));
+  });
+}
+
 // Where every attempt failed before anything was sent, the error itself says more than a summary of nothing.
 function throwWhereNothingRan(report: RepairReport): void {
   const failed = report.shards.find(({ outcome, error }) => outcome === 'failed' && error !== null);
@@ -136,7 +145,7 @@ function exitCodeOf(outcome: RepairOutcome): ExitCode {
 async function tellReport(
   { out }: CommandContext,
   report: RepairReport,
-  pushRate: number | null,
+  { pushRate, leftOut }: { readonly pushRate: number | null; readonly leftOut: readonly string[] },
 ): Promise<void> {
   const {
     outcome,
@@ -155,7 +164,15 @@ async function tellReport(
   const why = reason === null ? '' : ` (${reason})`;
   const held = heldBack === 0 ? '' : ` (${heldBack} held back)`;
   const readable = `${outcome}${why}: ${differing} differing, ${changed} changed, ${kept} kept, ${failed} failed${held}; ${shipped} values sent, ${bytes} bytes`;
-  const aboutNodes = pushRate === null ? {} : { pushRate };
-  const lines = pushRate === null ? [readable] : [readable, readableRate(pushRate)];
-  await out.summary({ outcome, reason, stale, otherSpelling, ...counts, ...aboutNodes }, lines.join('\n'));
+  const lines = [readable];
+  if (leftOut.length > 0)
+    lines.push(
+      `the plan is not of ${leftOut.length} copies, at ${[...new Set(leftOut)].join(', ')}: they are as they were`,
+    );
+  if (pushRate !== null) lines.push(readableRate(pushRate));
+  const more = {
+    ...(leftOut.length > 0 && { leftOut: { copies: leftOut.length, places: [...new Set(leftOut)] } }),
+    ...(pushRate !== null && { pushRate }),
+  };
+  await out.summary({ outcome, reason, stale, otherSpelling, ...counts, ...more }, lines.join('\n'));
 }

@@ -4,6 +4,7 @@
  */
 import type { BanyandbNode } from '../banyandb/banyandb-node.ts';
 import type { ClusterGroup } from '../banyandb/cluster-registry.ts';
+import { defaultPushesPerSecond } from '../banyandb/node-limits.ts';
 import { type NodeCopyOptions, NodeShardCopy } from '../banyandb/node-shard-copy.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import type { Member, Offer } from './member.ts';
@@ -31,6 +32,11 @@ export class BanyandbMember implements Member, Disposable {
 
   get name(): string | null {
     return this.#node.name;
+  }
+
+  /** Most versions a second that are pushed to it; 0 for no limit. */
+  get pushRate(): number {
+    return this.#options.pushesPerSecond ?? defaultPushesPerSecond;
   }
 
   async offer(signal?: AbortSignal): Promise<Offer> {

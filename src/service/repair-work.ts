@@ -12,6 +12,7 @@ import { PlanFile } from '../repair/plan-file.ts';
 import { plannedChanges } from '../repair/plan-shard.ts';
 import { PlanSpool } from '../repair/plan-spool.ts';
 import type { RepairProgress } from '../repair/report.ts';
+import { BanyandbMember } from '../round/banyandb-member.ts';
 import type { Member } from '../round/member.ts';
 import type { RoundReport } from '../round/round-report.ts';
 import { type RoundOptions, runRound } from '../round/run-round.ts';
@@ -34,6 +35,8 @@ export async function repairMembers(
 ): Promise<RoundReport> {
   const { name, entity, dryRun, confirm, plan } = run.resource;
   const keepAt = run.order.keepPlan === true ? await plans.place(run.id) : undefined;
+  const node = members.find((member) => member instanceof BanyandbMember);
+  if (node !== undefined) run.limitPushes(node.pushRate);
   // A run of a cluster is of everything that its nodes have.
   const { group, shard } = isCluster(run.resource.group) ? { group: null, shard: null } : run.resource;
   const round: RoundOptions = {

@@ -67,6 +67,7 @@ export class Run {
     const { peers = null, dryRun = false, confirm = null, plan = null } = order;
     this.#resource = {
       ...{ id, kind, trigger, group, shard, name, entity, peers, dryRun, confirm, plan },
+      pushRate: null,
       planUntil: null,
       state: 'waiting',
       waitReason: 'turn',
@@ -156,6 +157,11 @@ export class Run {
     this.#startMs = this.#clock.monotonicMs();
     this.trace.start(this.#resource);
     this.#move({ state: 'running', waitReason: null, startedAt: this.#resource.startedAt ?? this.#now() });
+  }
+
+  /** Tells the limit of its pushes to BanyanDB nodes, once it has such members. */
+  limitPushes(pushRate: number): void {
+    this.#resource = { ...this.#resource, pushRate };
   }
 
   /** Tells how far it is; written nowhere, told to followers now and then. */

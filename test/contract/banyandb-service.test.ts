@@ -68,6 +68,7 @@ test('mends it where that is allowed', async () => {
   expect(run).toMatchObject({
     group: 'banyandb/main',
     dryRun: false,
+    pushRate: 200,
     copies: served.map(({ place }) => ({ place })),
   });
   expect(run.counts.changed).toBeGreaterThan(0);
@@ -113,6 +114,7 @@ test('reaches a liaison and nodes by TLS, shows them a certificate, and repairs 
   const replica = await watching('repair', more('ca'), listed);
   const run = await replica.firstRun('/v1/events', ({ outcome }) => outcome !== null);
   expect(run.counts.changed).toBeGreaterThan(0);
+  expect(run.pushRate).toBe(60);
   const pushed = Math.max(...run.copies.map(({ changed }) => changed));
   // The pace begins with a quarter of the limit.
   const tookMs = Date.parse(run.endedAt ?? '') - Date.parse(run.startedAt ?? '');

@@ -91,5 +91,7 @@ test('what does not fit together is told', async () => {
   expect(await one.post('/v1/repairs', { plan: '00' })).toMatchObject({ status: 404 });
   const plain = await one.run('/v1/repairs', { dryRun: true });
   expect(plain.planUntil).toBeNull();
+  // No BanyanDB node takes part.
+  expect(plain.pushRate).toBeNull();
   expect(await one.post('/v1/repairs', { plan: plain.id })).toMatchObject({ status: 404 });
 });

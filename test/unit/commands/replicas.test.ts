@@ -221,8 +221,13 @@ describe('repair', () => {
     const none = join(folder, 'none.plan');
     const absent = await runCli(['repair', one, two, '--plan', none, '--json']);
     expect(absent).toMatchObject({ code: 2, last: { error: { code: 'not-found', path: none } } });
-    const carried = await runCli(['repair', one, two, '--plan', plan, '--json']);
-    expect(carried).toMatchObject({ code: 0, last: { summary: { outcome: 'repaired', changed: 3 } } });
+    const three = await replica('three', [propertyRecord('g/n/elsewhere', 5)]);
+    const carried = await runCli(['repair', one, two, three, '--plan', plan, '--json']);
+    const leftOut = { copies: 1, places: [three] };
+    expect(carried).toMatchObject({
+      code: 0,
+      last: { summary: { outcome: 'repaired', changed: 3, leftOut } },
+    });
     expect((await runCli(['diff', one, two])).code).toBe(0);
   });
 
