@@ -143,7 +143,7 @@ interface PlacedNode {
 const nodeFields: readonly string[] = ['name', 'grpc_address', 'tls_enabled', 'ca_cert_path'];
 
 export interface NodesFileOptions {
-  /** Told when the changed file cannot be used; the nodes read before stay. */
+  /** Told once for each state of the file that cannot be used; the nodes read before stay. */
   readonly onProblem?: (problem: CodedError) => void;
 }
 
@@ -152,11 +152,18 @@ export class NodesFile {
   readonly path: string;
   readonly #onProblem: (problem: CodedError) => void;
   #nodes: readonly PeerNode[] | null = null;
-  #stamp = '';
+  #error: CodedError | null = null;
+  /** Of the state that was read last, well or not; null before the first. */
+  #stamp: string | null = null;
 
   constructor(path: string, { onProblem = () => undefined }: NodesFileOptions = {}) {
     this.path = path;
     this.#onProblem = onProblem;
+  }
+
+  /** Why the last reading failed; null where it went well. */
+  get error(): CodedError | null {
+    return this.#error;
   }
 
   /**
@@ -174,13 +181,14 @@ export class NodesFile {
         throw new CodedError('too-large', message, { path: this.path, ceiling: nodesFileBytesMax });
       }
       this.#nodes = parseNodes(readFileSync(this.path, 'utf8'), this.path);
+      this.#error = null;
     } catch (error) {
-      const problem = this.#coded(error);
-      if (this.#nodes === null) throw problem;
-      // Told once for each state of the file.
-      if (stamp !== this.#stamp) this.#onProblem(problem);
+      this.#error = this.#coded(error);
+      if (stamp !== this.#stamp) this.#onProblem(this.#error);
+      if (this.#nodes === null) throw this.#error;
+    } finally {
+      this.#stamp = stamp;
     }
-    this.#stamp = stamp;
     return this.#nodes;
   }
 

@@ -82,9 +82,9 @@ export class Peers {
     return this.#options.instance;
   }
 
-  /** Why the last lookup in DNS failed; null where it went well, or none is made. */
-  get lookupError(): CodedError | null {
-    return this.#dns?.error ?? null;
+  /** Why the nodes file could not be read or DNS be asked the last time; null where all went well, or neither is there. */
+  get listError(): CodedError | null {
+    return this.#file?.error ?? this.#dns?.error ?? null;
   }
 
   /** Looks the peers up in DNS, where they are to be found there. Throws only the signal's reason. */
@@ -120,10 +120,21 @@ export class Peers {
   #fileNodes(): readonly PeerNode[] {
     try {
       return this.#file?.read() ?? [];
-    } catch (error) {
-      this.#options.onProblem(CodedError.from(error));
+    } catch {
+      // Was told by the file itself.
       return [];
     }
+  }
+
+  /** Why nobody knows yet whom the nodes file and DNS list; null where both were read once. */
+  #unknownPeers(): CodedError | null {
+    try {
+      this.#file?.read();
+    } catch (error) {
+      return CodedError.from(error);
+    }
+    if (this.#dns === null || this.#dns.nodes !== null) return null;
+    return this.#dns.error ?? new CodedError('busy', `${this.#dns.name} is still being looked up`);
   }
 
   client(
@@ -147,16 +158,16 @@ export class Peers {
   }
 
   /**
-   * `local` and the peers that are chosen. Throws `not-found` for one that is not listed, and why DNS could not be
-   * asked where nobody knows yet whom it lists: a run over the others would leave them out.
+   * `local` and the peers that are chosen. Throws `not-found` for one that is not listed, and why the nodes file or DNS
+   * could not be read where nobody knows yet whom they list: a run over the others would leave them out.
    */
   open(local: Member, { peers: chosen, ...calls }: Omit<MembersOf, 'group'>): OpenedMembers {
     const nodes = this.nodes();
     const unknown = chosen?.find(
       (one) => !nodes.some(({ name, grpcAddress }) => one === name || one === grpcAddress),
     );
-    if (this.#dns?.nodes === null && (chosen === null || unknown !== undefined))
-      throw this.#dns.error ?? new CodedError('busy', `${this.#dns.name} is still being looked up`);
+    const unread = chosen === null || unknown !== undefined ? this.#unknownPeers() : null;
+    if (unread !== null) throw unread;
     if (unknown !== undefined) {
       throw new CodedError(
         'not-found',

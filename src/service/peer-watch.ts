@@ -74,9 +74,9 @@ export class PeerWatch implements OtherReplicas, Disposable {
     return this.#rest.sleep(intervalMs, signal);
   }
 
-  /** Why the last lookup of the peers failed; null where it went well. */
-  get lookupError(): CodedError | null {
-    return this.#peers.lookupError;
+  /** Why it could not be read the last time who the peers are; null where it went well. */
+  get listError(): CodedError | null {
+    return this.#peers.listError;
   }
 
   /** Looks the peers up and asks all of them at once. Throws only `cancelled`. */

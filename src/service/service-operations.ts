@@ -104,7 +104,7 @@ export class ServiceOperations implements Operations {
       runsPaused: runs.paused,
       warnings: warningsOf(shards, peers, {
         late: lateShards,
-        lookupError: this.#parts.peers.lookupError,
+        listError: this.#parts.peers.listError,
       }),
       shards,
       peers,

@@ -60,6 +60,7 @@ export class Service implements AsyncDisposable {
   readonly #provider: LocalProvider;
   #loop: ScheduleLoop | null = null;
   #notReady: string | null = 'it is starting';
+  #stopReason = 'it was told to stop';
   #starting: Promise<void> = Promise.resolve();
   #drained: Promise<void> | null = null;
 
@@ -114,6 +115,9 @@ export class Service implements AsyncDisposable {
    */
   start(): Promise<void> {
     this.#starting = this.#start();
+    this.#starting.catch(() => {
+      this.#stopReason = 'it could not start';
+    });
     return this.#starting;
   }
 
@@ -200,7 +204,7 @@ export class Service implements AsyncDisposable {
   async #drain(): Promise<void> {
     const startMs = this.#clock.monotonicMs();
     this.#notReady = 'it is stopping';
-    this.#events.draining('it was told to stop');
+    this.#events.draining(this.#stopReason);
     this.#stopping.abort(new CodedError('cancelled', 'the service is stopping'));
     // What the start is about to open is closed too; why it ended is told by who started it.
     await this.#starting.catch(() => undefined);

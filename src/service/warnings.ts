@@ -7,11 +7,11 @@ import { noPeer } from './members.ts';
 export function warningsOf(
   shards: readonly ShardResource[],
   peers: readonly PeerResource[],
-  { late, lookupError }: { readonly late: number; readonly lookupError: CodedError | null },
+  { late, listError }: { readonly late: number; readonly listError: CodedError | null },
 ): string[] {
   const warnings: string[] = [];
-  if (lookupError !== null)
-    warnings.push(`peers could not be looked up, those known stay: ${lookupError.message}`);
+  if (listError !== null)
+    warnings.push(`peers could not be looked up, those known stay: ${listError.message}`);
   for (const { group, shard, error } of shards)
     if (error !== null) warnings.push(`${group}/${shard}: ${error.message}`);
   for (const { place, reachable, error } of peers) {

@@ -92,15 +92,20 @@ describe('a file', () => {
   test('is read again when it changed, and kept as it was when it changed for the worse', () => {
     const problems: string[] = [];
     const file = new NodesFile(path, { onProblem: ({ code }) => problems.push(code) });
-    expect(() => file.read()).toThrow(expect.objectContaining({ code: 'not-found' }));
+    for (let times = 0; times < 2; times += 1)
+      expect(() => file.read()).toThrow(expect.objectContaining({ code: 'not-found' }));
+    expect(file.error).toMatchObject({ code: 'not-found' });
+    expect(problems.splice(0)).toEqual(['not-found']);
     writeFileSync(path, good);
     const first = file.read();
+    expect(file.error).toBeNull();
     expect(first).toHaveLength(3);
     expect(file.read()).toBe(first);
     writeFileSync(path, 'nodes: [{}]');
     expect(file.read()).toBe(first);
     expect(file.read()).toBe(first);
     expect(problems).toEqual(['bad-settings']);
+    expect(file.error).toMatchObject({ code: 'bad-settings' });
     writeFileSync(path, 'nodes: [{name: z, grpc_address: "z:1"}]');
     expect(file.read()).toMatchObject([{ name: 'z' }]);
     rmSync(path);
