@@ -6,8 +6,8 @@ import { Readable } from 'node:stream';
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { IdleTimer } from '../lib/idle-timer.ts';
 import { jsonLine } from '../lib/json-line.ts';
+import { TimeLimit } from '../lib/time-limit.ts';
 import type { App } from './app.ts';
 import { differenceResource, differencesQuery, differencesSummary } from './difference-resources.ts';
 import type { Operations } from './operations.ts';
@@ -24,7 +24,7 @@ const summary =
   'what a repair would do, page by page';
 
 export function addDifferences(app: App, operations: Operations, clock: Clock): void {
-  const comparing = new Set<IdleTimer>();
+  const comparing = new Set<TimeLimit>();
   const line = z.union([
     differenceResource,
     z.object({ summary: differencesSummary }),
@@ -39,18 +39,15 @@ export function addDifferences(app: App, operations: Operations, clock: Clock): 
     async ({ query, signal: gone }, reply) => {
       if (comparing.size >= comparisonsMax)
         throw new CodedError('busy', `${comparisonsMax} comparisons are being read already`);
-      const late = new AbortController();
-      const timer = new IdleTimer(clock, comparisonMs, () => late.abort(tooSlow()));
+      const limit = TimeLimit.start({ clock, timeoutMs: comparisonMs, error: tooSlow, signal: gone });
       const end = (): void => {
-        timer.stop();
-        comparing.delete(timer);
+        limit[Symbol.dispose]();
+        comparing.delete(limit);
       };
-      comparing.add(timer);
-      timer.start();
+      comparing.add(limit);
       try {
-        const signal = AbortSignal.any([gone, late.signal]);
         const peers = query.peers === undefined ? null : [query.peers].flat();
-        const lines = operations.differences({ ...query, peers }, signal);
+        const lines = operations.differences({ ...query, peers }, limit.signal);
         // What is wrong with the question is told as every problem is.
         const first = await lines.next();
         const stream = Readable.from(textLines(first, lines), { objectMode: false });

@@ -6,6 +6,7 @@
 import type { ServerResponse } from 'node:http';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { IdleTimer } from '../lib/idle-timer.ts';
 import type { Operations } from './operations.ts';
 import type { RunResource } from './resources.ts';
 
@@ -33,7 +34,7 @@ export class EventStreams {
   readonly #clock: Clock;
   readonly #open = new Set<ServerResponse>();
 
-  /** The clock that runs are dated by: ids of events are held against their times. */
+  /** The clock that runs are dated by, too: ids of events are held against their times. */
   constructor(clock: Clock) {
     this.#clock = clock;
   }
@@ -60,10 +61,13 @@ export class EventStreams {
       if (last) response.end('event: end\ndata: {}\n\n');
     };
     const stop = operations.follow(id, tell);
-    const heartbeat = setInterval(() => response.write(': still here\n\n'), heartbeatMs);
-    heartbeat.unref();
+    const heartbeat = new IdleTimer(this.#clock, heartbeatMs, () => {
+      response.write(': still here\n\n');
+      heartbeat.start();
+    });
+    heartbeat.start();
     response.once('close', () => {
-      clearInterval(heartbeat);
+      heartbeat.stop();
       stop();
       this.#open.delete(response);
     });

@@ -16,6 +16,7 @@ import {
 import { z } from 'zod';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { IdleTimer } from '../lib/idle-timer.ts';
 import { certificateNames, followCertificates, type TlsFiles } from '../peer/tls.ts';
 import { Unauthenticated } from '../peer/wire-error.ts';
 import type { PropertyStore } from '../property-store/property-store.ts';
@@ -183,9 +184,10 @@ export class AdminServer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#streams.close();
     const { server } = this.#app;
-    const grace = setTimeout(() => server.closeAllConnections(), closeGraceMs);
+    const grace = new IdleTimer(this.#options.clock, closeGraceMs, () => server.closeAllConnections());
+    grace.start();
     await this.#app.close();
-    clearTimeout(grace);
+    grace.stop();
   }
 }
 

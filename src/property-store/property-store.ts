@@ -9,6 +9,7 @@
 import type { Clock } from '../lib/clock.ts';
 import { CodedError, type ErrorCode } from '../lib/coded-error.ts';
 import { crashPoint } from '../lib/crash-point.ts';
+import { IdleTimer } from '../lib/idle-timer.ts';
 import { type HeldShards, holdsShard } from '../peer/held-shards.ts';
 import type { Entity } from '../property/entity.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
@@ -51,7 +52,7 @@ const openShardsMax = 32;
 /** What a delete costs in a queue: the property it deletes is not known yet. */
 const deleteBytes = 1_024;
 
-/** What is on its way when the store closes is waited for this long. */
+/** What is on its way to other replicas when the store closes is waited for this long. */
 const drainMsMax = 2_000;
 
 export class PropertyStore implements AsyncDisposable {
@@ -60,6 +61,8 @@ export class PropertyStore implements AsyncDisposable {
   /** In order of last use, the longest unused first. */
   readonly #shards = new Map<string, ShardEdits>();
   readonly #outboxes = new Map<string, Outbox>();
+  /** Cuts what is on its way to other replicas. */
+  readonly #late = new AbortController();
   #closed = false;
 
   constructor(options: PropertyStoreOptions) {
@@ -149,7 +152,7 @@ export class PropertyStore implements AsyncDisposable {
     if (holdsShard(held, group, shard))
       return new LocalEdits({ identity: { root, group, shard }, settings, clock, checkpointer });
     const holders = () => replicas.holding(group, shard);
-    return new RemoteEdits({ group, shard, settings, clock, holders });
+    return new RemoteEdits({ group, shard, settings, clock, holders, signal: this.#late.signal });
   }
 
   #closeLongestUnused(): void {
@@ -174,19 +177,14 @@ export class PropertyStore implements AsyncDisposable {
     }
   }
 
-  /** Takes no more writes, waits for those under way and, for a moment, for what is being sent on. */
+  /** Takes no more writes, waits for those made here and, for a moment, for what is on its way to other replicas. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed = true;
+    const stopping = new CodedError('cancelled', 'the replica is stopping');
+    const timer = new IdleTimer(this.#options.clock, drainMsMax, () => this.#late.abort(stopping));
+    timer.start();
     await Promise.all([...this.#shards.values()].map((edits) => edits[Symbol.asyncDispose]()));
-    const over = new AbortController();
-    const late = new AbortController();
-    const timer = this.#options.clock.sleep(drainMsMax, over.signal).then(
-      () => late.abort(new CodedError('cancelled', 'the replica is stopping')),
-      // All was sent in time.
-      () => undefined,
-    );
-    await Promise.all([...this.#outboxes.values()].map((outbox) => outbox.drain(late.signal)));
-    over.abort();
-    await timer;
+    await Promise.all([...this.#outboxes.values()].map((outbox) => outbox.drain(this.#late.signal)));
+    timer.stop();
   }
 }

@@ -6,6 +6,7 @@
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
+import { throwIfAborted } from '../lib/event-loop.ts';
 import { entityKey, joinEntity } from '../property/entity.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { parseSource } from '../property/source-json.ts';
@@ -23,6 +24,8 @@ export interface RemoteEditsOptions {
   readonly clock: Clock;
   /** Who holds the shard, in the order in which they are asked. */
   readonly holders: () => readonly OtherReplica[];
+  /** Cuts what is under way: a batch is of many writers, so that none of them alone does. */
+  readonly signal: AbortSignal;
 }
 
 /** Times that an edit is decided anew since others were faster; more means that somebody writes all the time. */
@@ -42,12 +45,13 @@ export class RemoteEdits implements EditTarget {
   }
 
   async commit(edits: readonly Edit[]): Promise<readonly EditResult[]> {
-    const { group, shard, holders } = this.#options;
+    const { group, shard, holders, signal } = this.#options;
     const failures: CodedError[] = [];
     for (const holder of holders()) {
       try {
         return await this.#commitAt(holder.copy(group, shard), edits);
       } catch (error) {
+        throwIfAborted(signal);
         failures.push(CodedError.from(error));
       }
     }
@@ -58,10 +62,8 @@ export class RemoteEdits implements EditTarget {
 
   async #commitAt(copy: ShardCopy, edits: readonly Edit[]): Promise<readonly EditResult[]> {
     const decided: Decided[] = edits.map((edit) => ({ edit, result: null }));
-    await using session = await copy.openApply({
-      settings: this.#options.settings,
-      confirmed: edits.length * attemptsMax,
-    });
+    const { settings, signal } = this.#options;
+    await using session = await copy.openApply({ settings, confirmed: edits.length * attemptsMax, signal });
     for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
       const open = decided.filter(({ result }) => result === null);
       if (open.length === 0) break;
@@ -84,7 +86,7 @@ export class RemoteEdits implements EditTarget {
   async #decide(copy: ShardCopy, open: readonly Decided[]): Promise<ReadonlyMap<string, StoredVersion>> {
     const keys = new Map(open.map(({ edit }) => [nameOf(edit), entityKey(edit.entity)]));
     const current = new Map<string, StoredVersion>();
-    for await (const page of copy.fetch(keys.values()))
+    for await (const page of copy.fetch(keys.values(), this.#options.signal))
       for (const { key, version } of page) if (version !== null) current.set(key.toString('latin1'), version);
     const newest = new Map<string, StoredVersion>();
     for (const one of open) {

@@ -1,7 +1,7 @@
 /** Ties runs to their work, to the schedule they report to, and to the events they make. */
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { IdleTimer } from '../lib/idle-timer.ts';
+import { TimeLimit } from '../lib/time-limit.ts';
 import type { Tracer } from '../lib/trace.ts';
 import type { StartCall } from '../peer/traced-calls.ts';
 import type { Settings } from '../settings/settings.ts';
@@ -84,17 +84,11 @@ async function repair(parts: RunsParts, run: Run, signal: AbortSignal): Promise<
     run.end({ outcome: 'skipped', reason: noPeer });
     return;
   }
-  const timeout = new AbortController();
-  const timer = new IdleTimer(clock, settings().round.timeout, () =>
-    timeout.abort(
-      new CodedError('timeout', 'the run took longer than round.timeout; the next one continues it'),
-    ),
-  );
-  timer.start();
-  try {
-    const either = AbortSignal.any([signal, timeout.signal]);
-    await repairMembers(run, opened.members, { clock, plans: parts.plans, signal: either });
-  } finally {
-    timer.stop();
-  }
+  const timeoutMs = settings().round.timeout;
+  using limit = TimeLimit.start({ clock, timeoutMs, error: tooLong, signal });
+  await repairMembers(run, opened.members, { clock, plans: parts.plans, signal: limit.signal });
+}
+
+function tooLong(): CodedError {
+  return new CodedError('timeout', 'the run took longer than round.timeout; the next one continues it');
 }

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { CodedError } from '../../../src/lib/coded-error.ts';
 import { parseSource } from '../../../src/property/source-json.ts';
 import { makeStore, replicasOf, sent } from '../../support/made-store.ts';
+import { StandingClock } from '../../support/standing-clock.ts';
 import { MemoryShardCopy } from '../../support/memory-shard-copy.ts';
 import { makeVersion } from '../../support/versions.ts';
 import { WrappedShardCopy } from '../../support/wrapped-shard-copy.ts';
@@ -139,6 +140,25 @@ describe('a shard that is not held here', () => {
     const written = await store.apply({ property: sent('a', { x: 1 }), strategy: 'merge' });
     expect(written).toMatchObject({ created: false, tags: 2, revision: revision + 1n });
     expect(copy.versions[0]?.revision).toBe(revision + 1n);
+  });
+
+  test('who holds it and does not answer is not waited for at the end', async () => {
+    const asked = Promise.withResolvers<void>();
+    const silent = new MemoryShardCopy({ place: 'one' });
+    silent.openApply = ({ signal }) =>
+      new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason));
+        asked.resolve();
+      });
+    const clock = new StandingClock();
+    const { store } = await makeStore({ held, replicas: replicasOf(silent, silent), clock });
+    const writing = store.apply({ property: sent('a', { x: 1 }), strategy: 'merge' });
+    const refused = expect(writing).rejects.toMatchObject({ code: 'cancelled' });
+    await asked.promise;
+    const closed = store[Symbol.asyncDispose]();
+    await clock.move(2_000);
+    await closed;
+    await refused;
   });
 
   test('nobody who holds it: the writer hears of it', async () => {
