@@ -3,13 +3,11 @@
  * thread for all streams of writes; it is started with the first, ends when there was none for a while, and keeps no
  * process alive once this is disposed. Write-ahead logs are moved by the checkpointer, in a thread of its own: a move would hold up the batches behind it.
  */
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
 import { assert } from '../lib/assert.ts';
 import type { Clock } from '../lib/clock.ts';
 import { CodedError } from '../lib/coded-error.ts';
-import { IdleEnd } from '../lib/idle-end.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
+import { RestingThread } from '../lib/resting-thread.ts';
 import type { Checkpointer } from '../property-index/checkpointer.ts';
 import { databasePath } from '../property-index/data-root.ts';
 import type { ShardIdentity } from '../property-index/schema.ts';
@@ -37,8 +35,7 @@ type Asked = ApplyRequest extends infer Request
 
 export class ApplyThread implements AsyncDisposable {
   readonly #checkpointer: Checkpointer;
-  #worker: Worker | null = null;
-  readonly #idleEnd: IdleEnd;
+  readonly #thread: RestingThread<ApplyAnswer>;
   readonly #answers = new Map<number, Answered>();
   /** Streams that are open, or about to be. */
   #sessions = 0;
@@ -50,14 +47,19 @@ export class ApplyThread implements AsyncDisposable {
   /** The checkpointer stays the caller's, and is disposed after this. */
   constructor(checkpointer: Checkpointer, clock: Clock) {
     this.#checkpointer = checkpointer;
-    this.#idleEnd = new IdleEnd(clock, (worker) =>
-      worker.postMessage({ kind: 'close' } satisfies ApplyRequest),
-    );
+    this.#thread = new RestingThread<ApplyAnswer>({
+      ...{ clock, name: 'apply', youngGenerationMb },
+      // The worker has this file's extension: .ts in the sources, .js in the package.
+      url: new URL(`./apply-worker${import.meta.url.slice(-3)}`, import.meta.url),
+      close: { kind: 'close' } satisfies ApplyRequest,
+      onAnswer: (answer) => this.#answered(answer),
+      onLost: (error) => this.#lost(error),
+    });
   }
 
   /** Whether there is a thread. */
   get hasThread(): boolean {
-    return this.#worker !== null;
+    return this.#thread.isThere;
   }
 
   /** Opens the index for writing, creating group and index where they are absent. Throws `settings-differ`. */
@@ -104,27 +106,21 @@ export class ApplyThread implements AsyncDisposable {
   }
 
   async #rest(): Promise<void> {
-    if (this.#written < muchWritten) this.#idleEnd.idle(() => this.#letGo());
-    else await endThread(this.#letGo());
-  }
-
-  #letGo(): Worker | null {
-    const worker = this.#worker;
-    this.#worker = null;
-    return worker;
+    if (this.#written < muchWritten) this.#thread.rest();
+    else await this.#thread.end();
   }
 
   async #ask(asked: Asked, signal?: AbortSignal): Promise<readonly ApplyResult[]> {
     throwIfAborted(signal);
     if (this.#closing) throw new CodedError('cancelled', 'the apply thread is closed');
-    const worker = this.#started();
+    if (!this.#thread.isThere) this.#written = 0;
+    const worker = this.#thread.work();
     this.#lastId++;
     const id = this.#lastId;
     const answered: Answered = Promise.withResolvers();
     const cancel = (): void => worker.postMessage({ kind: 'cancel', id } satisfies ApplyRequest);
     signal?.addEventListener('abort', cancel, { once: true });
     this.#answers.set(id, answered);
-    worker.ref();
     const given = asked.kind === 'apply' ? [asked.batch.bytes.buffer] : [];
     worker.postMessage({ ...asked, id } satisfies ApplyRequest, given);
     try {
@@ -137,50 +133,25 @@ export class ApplyThread implements AsyncDisposable {
     }
   }
 
-  #started(): Worker {
-    this.#idleEnd.busy();
-    if (this.#worker !== null) return this.#worker;
-    // The worker has this file's extension: .ts in the sources, .js in the package.
-    const worker = new Worker(new URL(`./apply-worker${import.meta.url.slice(-3)}`, import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
-    });
-    worker.on('message', (answer: ApplyAnswer) => {
-      const answered = this.#answers.get(answer.id);
-      this.#answers.delete(answer.id);
-      if ('error' in answer) answered?.reject(CodedError.fromJSON(answer.error));
-      else answered?.resolve(answer.results);
-      if (this.#answers.size === 0 && !this.#closing) this.#worker?.unref();
-    });
-    worker.on('error', (error) => this.#ended(worker, CodedError.from(error)));
-    worker.on('exit', () => this.#ended(worker, new CodedError('internal', 'the apply thread ended')));
-    worker.unref();
-    this.#worker = worker;
-    this.#written = 0;
-    return worker;
+  #answered(answer: ApplyAnswer): void {
+    const answered = this.#answers.get(answer.id);
+    this.#answers.delete(answer.id);
+    if ('error' in answer) answered?.reject(CodedError.fromJSON(answer.error));
+    else answered?.resolve(answer.results);
+    if (this.#answers.size === 0 && !this.#closing) this.#thread.wait();
   }
 
-  #ended(worker: Worker, error: CodedError): void {
-    // One that was let go had nothing to do.
-    if (this.#worker !== worker) return;
+  #lost(error: CodedError): void {
     for (const answered of this.#answers.values()) answered.reject(error);
     this.#answers.clear();
-    this.#worker = null;
   }
 
   /** Ends the thread once it has ended what it does. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing = true;
-    await this.#idleEnd[Symbol.asyncDispose]();
     await Promise.allSettled([...this.#answers.values()].map(({ promise }) => promise));
-    await endThread(this.#worker);
+    await this.#thread.end();
   }
-}
-
-async function endThread(worker: Worker | null): Promise<void> {
-  if (worker === null) return;
-  worker.postMessage({ kind: 'close' } satisfies ApplyRequest);
-  worker.ref();
-  await once(worker, 'exit');
 }
 
 /** What a session asks of its thread. */
