@@ -17,8 +17,16 @@ const youngBytesMax = 16 * 1024 * 1024;
 /** The old generation is collected when it has grown by this share: it holds little that lasts. */
 const oldGrowthPercent = 40;
 
+/**
+ * Half of the young generation with which a thread begins, where its own limit allows that: the main heap's growth has
+ * mostly been stopped by then, and with the 1 MiB of V8 a batch that is applied outlives several collections. Measured at
+ * 40,000 values of 2 kB pulled: 140 collections of the apply thread and 2 of its old generation, where it had 620 and 16.
+ */
+const threadNurseryMb = 4;
+
 /** To be called once, when the process starts. */
 export function keepHeapSmall(): void {
+  setFlagsFromString(`--min-semi-space-size=${threadNurseryMb}`);
   setFlagsFromString(`--heap-growing-percent=${oldGrowthPercent}`);
   const observer = new PerformanceObserver(() => {
     const young = getHeapSpaceStatistics().find(({ space_name: name }) => name === 'new_space');

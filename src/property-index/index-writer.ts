@@ -14,11 +14,11 @@ import { type Entity, entityKey, joinEntity } from '../property/entity.ts';
 import type { Property } from '../property/property.ts';
 import { type LoadRecord, stampRecord } from '../property/record.ts';
 import { parseSource, spellProperty, unlikeDecidedIn } from '../property/source-json.ts';
-import { digestBytes, type StoredVersion, unpackVersion, type Version } from '../property/version.ts';
+import { digestBytes, type Version } from '../property/version.ts';
 import { checkValue, damagedValue, storedVersion } from './check-value.ts';
 import { type Database, prepare, type Statement, writeTransaction } from './database.ts';
 import { deleteEdit, type Edit, type EditedVersion, type EditOutcome, type EditResult } from './edit.ts';
-import { type PreparedVersion, type PrepareTarget, prepareProperty } from './prepare-version.ts';
+import { type PreparedVersion, type PrepareTarget, prepareProperty, storedOf } from './prepare-version.ts';
 import { openPrepared, type ShardIdentity, writeTokenBytes } from './schema.ts';
 
 const int64Max = 2n ** 63n - 1n;
@@ -269,17 +269,13 @@ export class IndexWriter {
   }
 }
 
-function storedOf({ key, source, version }: PreparedVersion): StoredVersion {
-  return { key, source, ...unpackVersion(version) };
-}
-
 function prepareWrites(database: Database) {
   return {
     find: prepare<FoundRow>(database, 'SELECT version, source_id FROM leaf WHERE entity_key = ?'),
     readSource: prepare<{ text: string }>(database, 'SELECT text FROM source WHERE source_id = ?'),
-    insertSource: database.prepare('INSERT INTO source (text) VALUES (?)'),
+    insertSource: database.prepare('INSERT INTO source (text) VALUES (CAST(? AS TEXT))'),
     insertLeaf: database.prepare('INSERT INTO leaf VALUES (?, ?, ?, ?)'),
-    updateSource: database.prepare('UPDATE source SET text = ? WHERE source_id = ?'),
+    updateSource: database.prepare('UPDATE source SET text = CAST(? AS TEXT) WHERE source_id = ?'),
     updateLeaf: database.prepare('UPDATE leaf SET version = ? WHERE entity_key = ?'),
     readTotals: prepare<TotalsRow>(
       database,

@@ -10,7 +10,7 @@ import { entityHash, shardOf } from '../property/placement.ts';
 import type { Property } from '../property/property.ts';
 import { propertyBytes, propertyBytesMax } from '../property/protobuf-size.ts';
 import { parseSource, type Spelling, spellProperty, unlikeDecidedIn } from '../property/source-json.ts';
-import { packVersion, type StoredVersion } from '../property/version.ts';
+import { packVersion, type StoredVersion, unpackVersion } from '../property/version.ts';
 
 /** A version ready to be written. */
 export interface PreparedVersion {
@@ -18,7 +18,8 @@ export interface PreparedVersion {
   /** The `placement` column: 16 bits of the entity's hash, length of the key. */
   readonly placement: Buffer;
   readonly version: Buffer;
-  readonly source: string;
+  /** UTF-8: a batch of them lies outside the heap. */
+  readonly source: Buffer;
   readonly revision: bigint;
   readonly live: boolean;
   /**
@@ -51,22 +52,23 @@ export function prepareIncoming(incoming: StoredVersion, target: PrepareTarget):
   }
   if (!EncodedVersion.isDigested(incoming) && !sourceDigest(source, deleteTime).equals(digest))
     return 'its digest is not that of its source and delete time';
-  const prepared = prepareProperty(property, deleteTime, target, { source, digest });
+  const bytes = EncodedVersion.bytesOf(incoming);
+  const prepared = prepareProperty(property, deleteTime, target, { source, bytes, digest });
   if (typeof prepared === 'string') return prepared;
   if (!prepared.key.equals(incoming.key)) {
     return `its source is of ${joinEntity(property)}, another entity than its key`;
   }
-  const unlike = target.spelling !== unlikeDecidedIn && prepared.source !== source;
+  const unlike = target.spelling !== unlikeDecidedIn && prepared.source !== bytes;
   if (!unlike || spellProperty(property, unlikeDecidedIn) !== source) return prepared;
   return { ...prepared, tieDigest: digest };
 }
 
-/** Prepares a checked property; `spelled` saves a digest where a source and its digest are known. */
+/** Prepares a checked property; `spelled` saves a digest where a source, as text and UTF-8, and its digest are known. */
 export function prepareProperty(
   property: Property,
   deleteTime: bigint,
   target: PrepareTarget,
-  spelled?: { readonly source: string; readonly digest: Buffer },
+  spelled?: { readonly source: string; readonly bytes: Buffer; readonly digest: Buffer },
 ): PreparedVersion | string {
   const entity = joinEntity(property);
   if (property.group !== target.group) return `it is of group ${property.group}, not ${target.group}`;
@@ -75,15 +77,16 @@ export function prepareProperty(
   }
   if (deleteTime < 0n) return `its delete time ${deleteTime} is negative`;
   if (Buffer.byteLength(entity) > entityBytesMax) return `its entity is larger than ${entityBytesMax} bytes`;
-  const bytes = propertyBytes(property);
-  if (bytes > propertyBytesMax) return `it has ${bytes} bytes; the ceiling is ${propertyBytesMax}`;
+  const size = propertyBytes(property);
+  if (size > propertyBytesMax) return `it has ${size} bytes; the ceiling is ${propertyBytesMax}`;
   const hash = entityHash(property);
   if (shardOf(hash, target.shards) !== target.shard) {
     return `it belongs to shard ${shardOf(hash, target.shards)} of ${target.shards}, not ${target.shard}`;
   }
-  const source = spellProperty(property, target.spelling);
-  const digest =
-    spelled !== undefined && spelled.source === source ? spelled.digest : sourceDigest(source, deleteTime);
+  const text = spellProperty(property, target.spelling);
+  const known = spelled?.source === text ? spelled : null;
+  const source = known?.bytes ?? Buffer.from(text);
+  const digest = known?.digest ?? sourceDigest(text, deleteTime);
   const key = entityKey(property);
   const placement = Buffer.allocUnsafe(4);
   placement.writeUInt16BE(Number(hash & 0xffffn), 0);
@@ -98,4 +101,9 @@ export function prepareProperty(
     live: deleteTime === 0n,
     tieDigest: null,
   };
+}
+
+/** The version that was prepared, as others get it. */
+export function storedOf({ key, source, version }: PreparedVersion): StoredVersion {
+  return new EncodedVersion({ key, ...unpackVersion(version), bytes: source, digested: true });
 }

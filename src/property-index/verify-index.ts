@@ -154,7 +154,7 @@ function rowFaults(row: LeafRow, target: PrepareTarget): string[] {
     else if (!made.placement.equals(row.placement)) faults.push('its placement is not that of its key');
     if (made.revision !== stored.revision)
       faults.push(`its revision is ${stored.revision} and that of its value ${made.revision}`);
-    if (made.source !== row.text) faults.push(`its value is not spelled ${target.spelling}`);
+    if (made.source.toString() !== row.text) faults.push(`its value is not spelled ${target.spelling}`);
     if (!unpackVersion(made.version).digest.equals(stored.digest))
       faults.push('its digest is not that of its value and delete time');
     return faults;

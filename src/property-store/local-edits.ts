@@ -4,6 +4,7 @@
  */
 import { statSync } from 'node:fs';
 import type { Clock } from '../lib/clock.ts';
+import { EncodedVersion } from '../property/encoded-version.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import type { Checkpointer } from '../property-index/checkpointer.ts';
 import type { Edit, EditResult } from '../property-index/edit.ts';
@@ -30,10 +31,8 @@ export class LocalEdits implements EditTarget {
   async commit(edits: readonly Edit[]): Promise<readonly EditResult[]> {
     const writer = await this.#writer();
     const results = await writer.edit(edits);
-    const bytes = results.reduce(
-      (sum, result) => sum + ('error' in result ? 0 : (result.written?.source.length ?? 0)),
-      0,
-    );
+    const written = results.map((result) => ('error' in result ? null : result.written));
+    const bytes = written.reduce((sum, version) => sum + (version ? EncodedVersion.sizeOf(version) : 0), 0);
     await this.#options.checkpointer.afterWrite(writer.path, bytes);
     return results;
   }

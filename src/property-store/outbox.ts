@@ -8,6 +8,7 @@ import { CodedError } from '../lib/coded-error.ts';
 import { crashPoint } from '../lib/crash-point.ts';
 import { throwIfAborted } from '../lib/event-loop.ts';
 import { withinTime } from '../peer/within-time.ts';
+import { EncodedVersion } from '../property/encoded-version.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { applyBatchBytesMax, applyBatchRowsMax, type StoredVersion } from '../shard-copy/shard-copy.ts';
 import type { OtherReplica } from './replicas.ts';
@@ -202,7 +203,7 @@ export class Outbox implements AsyncDisposable {
   }
 }
 
-// What a version holds in memory, near enough: text is counted in characters, the rest is small.
+// What a version holds in memory, near enough: the rest is small.
 function sizeOf({ version }: Outgoing): number {
-  return version.source.length + version.key.length + 256;
+  return EncodedVersion.sizeOf(version) + version.key.length + 256;
 }

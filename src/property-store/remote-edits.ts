@@ -10,9 +10,9 @@ import { throwIfAborted } from '../lib/event-loop.ts';
 import { entityKey, joinEntity } from '../property/entity.ts';
 import type { GroupSettings } from '../property/group-settings.ts';
 import { parseSource } from '../property/source-json.ts';
-import { type StoredVersion, unpackVersion } from '../property/version.ts';
+import type { StoredVersion } from '../property/version.ts';
 import type { Edit, EditResult } from '../property-index/edit.ts';
-import { prepareProperty } from '../property-index/prepare-version.ts';
+import { prepareProperty, storedOf } from '../property-index/prepare-version.ts';
 import type { ShardCopy } from '../shard-copy/shard-copy.ts';
 import type { OtherReplica } from './replicas.ts';
 import type { EditTarget } from './shard-edits.ts';
@@ -111,8 +111,7 @@ export class RemoteEdits implements EditTarget {
       });
       if (typeof prepared === 'string')
         throw new CodedError('bad-argument', `${joinEntity(decided.property)} cannot be stored: ${prepared}`);
-      const { key, source, version } = prepared;
-      return { before, written: { key, source, ...unpackVersion(version) } };
+      return { before, written: storedOf(prepared) };
     } catch (error) {
       return { error: CodedError.from(error) };
     }

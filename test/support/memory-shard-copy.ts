@@ -176,7 +176,9 @@ export class MemoryShardCopy implements ShardCopy {
 
   #put(version: StoredVersion): void {
     const before = this.get(version.key);
-    const own = spellVersion(version, this.settings.spelling);
+    const { key, revision, deleteTime, digest, source } = spellVersion(version, this.settings.spelling);
+    // As every other copy gives it, whatever form it came in.
+    const own = { key, revision, deleteTime, digest, source };
     if (before !== null && compareVersions(own, before) <= 0) return;
     this.#versions.set(own.key.toString('latin1'), own);
     this.#sequence++;
