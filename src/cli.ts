@@ -6,7 +6,7 @@ import { CodedError } from './lib/coded-error.ts';
 import { unfitRuntime } from './lib/runtime-version.ts';
 import { keepHeapSmall } from './lib/small-heap.ts';
 
-keepHeapSmall();
+const loaded = keepHeapSmall();
 const controller = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.once(name, () => {
@@ -28,6 +28,7 @@ if (unfit !== null) {
 } else {
   // Loaded only now, so that a signal meanwhile already ends the command as it should.
   const { runProgram } = await import('./commands/program.ts');
+  loaded();
   process.exitCode = await runProgram(process.argv.slice(2), {
     stdin: process.stdin,
     stdout: process.stdout,

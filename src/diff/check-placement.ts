@@ -37,9 +37,9 @@ export class PlacementCheck {
       });
     }
     const hash = entityHash(entity);
-    const shown = joinEntity(entity);
     const { shard, shards, slotScheme } = this.#traits;
     if (shards !== null && shardOf(hash, shards) !== shard) {
+      const shown = joinEntity(entity);
       throw new CodedError(
         'bad-message',
         `${place} has ${shown} in shard ${shard}; it belongs to shard ${shardOf(hash, shards)} of ${shards}`,
@@ -54,6 +54,7 @@ export class PlacementCheck {
       this.#checkUntold(hash, slot);
     } else if (slotScheme.seed === 0n && slotOf(hash, slotScheme.slots) !== slot) {
       const { slots } = slotScheme;
+      const shown = joinEntity(entity);
       throw this.#wrongSlot(
         leaves,
         `has ${shown} in slot ${slot}; among ${slots} slots it belongs to ${slotOf(hash, slots)}`,

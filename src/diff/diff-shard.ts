@@ -129,10 +129,9 @@ export class ShardDiff implements AsyncIterable<Difference> {
       });
       for await (const page of diffLeaves(slot, cursors, { signal, stopEarly: () => this.#budgetRanOut() })) {
         const unproven = cursors.find((cursor) => cursor?.givesHeads)?.summary;
-        const more = unproven ? { slot, unproven } : { slot };
         const differences = page.map(({ key, leaves: read }): Difference => {
           const leaves = sharedFrom.map((reader) => read[reader] ?? null);
-          const difference = { key, leaves, ...more };
+          const difference = unproven ? { key, leaves, slot, unproven } : { key, leaves, slot };
           placement.check(difference);
           return difference;
         });

@@ -37,10 +37,12 @@ export function splitEntity(text: string): Entity {
 
 // Names with a zero byte or 0x01 are escaped (01 01, 01 02) so that the single zero byte ends the name and byte order stays tuple order.
 function escapeName(name: string): string {
+  if (!name.includes('\u0001') && !name.includes('\u0000')) return name;
   return name.replaceAll('\u0001', '\u0001\u0002').replaceAll('\u0000', '\u0001\u0001');
 }
 
 function unescapeName(name: string): string {
+  if (!name.includes('\u0001')) return name;
   return name.replaceAll('\u0001\u0001', '\u0000').replaceAll('\u0001\u0002', '\u0001');
 }
 

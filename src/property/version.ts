@@ -38,12 +38,18 @@ const signFlip = 1n << 63n;
 
 /** Packs a version into 80 bytes; the byte order of packed versions is the total order. */
 export function packVersion(version: Version): Buffer {
-  assert(version.digest.length === digestBytes, 'a digest has 64 bytes');
   const packed = Buffer.allocUnsafe(packedVersionBytes);
-  packed.writeBigUInt64BE(BigInt.asUintN(64, version.revision) ^ signFlip, 0);
-  packed.writeBigUInt64BE(BigInt.asUintN(64, version.deleteTime) ^ signFlip, 8);
-  packed.set(version.digest, 16);
+  packVersionInto(packed, 0, version);
   return packed;
+}
+
+/** As {@link packVersion}, into `bytes` at `offset`; returns where it ends. */
+export function packVersionInto(bytes: Buffer, offset: number, version: Version): number {
+  assert(version.digest.length === digestBytes, 'a digest has 64 bytes');
+  bytes.writeBigUInt64BE(BigInt.asUintN(64, version.revision) ^ signFlip, offset);
+  bytes.writeBigUInt64BE(BigInt.asUintN(64, version.deleteTime) ^ signFlip, offset + 8);
+  bytes.set(version.digest, offset + 16);
+  return offset + packedVersionBytes;
 }
 
 /** Inverse of {@link packVersion}, from `bytes` at `offset`; the digest is a view into `bytes`. */

@@ -91,7 +91,8 @@ function isHead(digest: Buffer): boolean {
  */
 export function compareToPlanned(stored: StoredVersion, planned: Version, spelling: Spelling | null): number {
   if (isHead(planned.digest)) {
-    return compareVersions({ ...stored, digest: stored.digest.subarray(0, digestHeadBytes) }, planned);
+    const { revision, deleteTime, digest } = stored;
+    return compareVersions({ revision, deleteTime, digest: digest.subarray(0, digestHeadBytes) }, planned);
   }
   const order = compareVersions(stored, planned);
   // Digests in unlike spellings say nothing about each other; spelling anew costs, so only where it matters.

@@ -27,24 +27,30 @@ interface Sought {
 
 /** Pages of steps, one for every entry, not in order. Entries are looked at in batches, so that fetches come in batches. */
 export async function* fetchWinners(
-  entries: AsyncIterable<PlanEntry>,
+  pages: AsyncIterable<readonly PlanEntry[]>,
   context: FetchContext,
 ): AsyncGenerator<readonly CarryStep[]> {
   const rowsMax = context.onlyStanding ? applyBatchRowsMax : fetchRowsMax;
   let batch: PlanEntry[] = [];
-  for await (const entry of entries) {
-    const held = entry.lackers.filter(({ heldBack }) => heldBack !== undefined);
-    if (held.length === 0) batch.push(entry);
-    else {
-      yield [{ step: 'hold', entry, lackers: held }];
-      const lackers = entry.lackers.filter(({ heldBack }) => heldBack === undefined);
-      if (lackers.length > 0) batch.push({ ...entry, lackers });
+  for await (const entries of pages) {
+    for (const entry of entries) {
+      if (!entry.lackers.some(isHeldBack)) batch.push(entry);
+      else {
+        const held = entry.lackers.filter(isHeldBack);
+        yield [{ step: 'hold', entry, lackers: held }];
+        const lackers = entry.lackers.filter((lacker) => !isHeldBack(lacker));
+        if (lackers.length > 0) batch.push({ ...entry, lackers });
+      }
     }
     if (batch.length < rowsMax) continue;
     yield* fetchBatch(batch, context);
     batch = [];
   }
   yield* fetchBatch(batch, context);
+}
+
+function isHeldBack({ heldBack }: PlanLacker): boolean {
+  return heldBack !== undefined;
 }
 
 async function* fetchBatch(

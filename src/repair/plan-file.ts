@@ -14,6 +14,7 @@ import {
   planFormatVersion,
   type PlanHead,
   type PlannedShard,
+  planPageEntries,
   type PlanShardHead,
   PlanTally,
 } from './plan.ts';
@@ -105,24 +106,30 @@ export class PlanFile implements AsyncDisposable {
     const { complete } = end;
     if (typeof complete !== 'boolean') throw badField('complete', complete);
     if (JSON.stringify({ complete, ...counts }) !== JSON.stringify(end)) throw badField('shardEnd', end);
-    const entries = (signal?: AbortSignal): AsyncGenerator<PlanEntry> =>
+    const entries: PlannedShard['entries'] = (signal) =>
       this.#entries(start, complete ? counts.differing : 0, signal);
     this.shards.push({ head, counts, complete, entries });
   }
 
-  async *#entries(start: LineStart, count: number, signal?: AbortSignal): AsyncGenerator<PlanEntry> {
+  async *#entries(
+    start: LineStart,
+    count: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly PlanEntry[]> {
+    if (count === 0) return;
     let left = count;
-    if (left === 0) return;
+    let page: PlanEntry[] = [];
     for await (const { line, text } of this.#lines(start, signal)) {
-      let entry: PlanEntry;
       try {
-        entry = entryFromJson(parseLine(text));
+        page.push(entryFromJson(parseLine(text)));
       } catch (error) {
         throw badLine(this.path, line, error);
       }
-      yield entry;
       left--;
+      if (left > 0 && page.length < planPageEntries) continue;
+      yield page;
       if (left === 0) return;
+      page = [];
     }
     throw new CodedError('bad-plan', `${this.path}: the plan was cut off while it was carried out`, {
       file: this.path,

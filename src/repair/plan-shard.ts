@@ -138,11 +138,12 @@ async function compareShard(
       await onHeldBack?.(unansweredChange(group, shard, copies, difference));
     }
     const heldBack = await findHeldBack(result.settled, { copies, spelling, signal });
+    const entries: PlanEntry[] = [];
     for (const [position, difference] of result.settled.entries()) {
       const entity = parseEntityKey(group, difference.key);
-      const entry = planEntry(entity, shard, copies, difference, heldBack[position] ?? new Map());
+      const entry = planEntry(entity, shard, copies, difference, heldBack[position] ?? nothingHeldBack);
       if (!entity.name.includes('/')) {
-        await spool.add(entry);
+        entries.push(entry);
         continue;
       }
       unnamed += entry.lackers.length;
@@ -150,6 +151,7 @@ async function compareShard(
         await onHeldBack?.({ ...change, result: 'held back', reason: slashInName });
       }
     }
+    await spool.add(entries);
   };
   let batch: Difference[] = [];
   for await (const page of diff.pages()) {
@@ -176,6 +178,8 @@ async function compareShard(
       .map(({ place }) => place),
   };
 }
+
+const nothingHeldBack: HeldBack = new Map();
 
 const slashInName =
   'its name holds a slash, by which nobody could tell its name from its id; write it anew under another name';
@@ -246,16 +250,20 @@ function planEntry(
   heldBack: HeldBack,
 ): PlanEntry {
   const { versions, winner, winners, unproven } = settled;
+  const { group } = named;
+  const entity = joinEntity(named);
   const holders: string[] = [];
   const lackers: PlanLacker[] = [];
-  for (const [position, { place }] of copies.entries()) {
+  for (let position = 0; position < copies.length; position++) {
+    const place = copies[position]?.place ?? '';
     const reason = heldBack.get(position);
     const before = versions[position] ?? null;
     if (winners.includes(position)) holders.push(place);
     else lackers.push(reason === undefined ? { place, before } : { place, before, heldBack: reason });
   }
-  const entry = { group: named.group, shard, entity: joinEntity(named), winner, holders, lackers };
-  return unproven === undefined ? entry : { ...entry, unproven };
+  return unproven === undefined
+    ? { group, shard, entity, winner, holders, lackers }
+    : { group, shard, entity, winner, holders, lackers, unproven };
 }
 
 /** The changes an entry stands for, one per copy that lacks the winner. */

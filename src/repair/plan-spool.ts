@@ -48,11 +48,13 @@ export class PlanSpool implements PlanSink, AsyncDisposable {
     crashPoint('plan:shard');
   }
 
-  async add(entry: PlanEntry): Promise<void> {
+  async add(entries: readonly PlanEntry[]): Promise<void> {
     assert(this.#tally !== null, 'an entry stands in a shard');
-    this.#tally.add(entry);
-    await this.#line(entryToJson(entry));
-    crashPoint('plan:entry');
+    for (const entry of entries) {
+      this.#tally.add(entry);
+      await this.#line(entryToJson(entry));
+      crashPoint('plan:entry');
+    }
   }
 
   async endShard(complete: boolean): Promise<PlanShardCounts> {

@@ -12,6 +12,9 @@ import type { Spelling } from '../property/source-json.ts';
 import type { Version } from '../property/version.ts';
 import type { SlotSummary } from '../shard-copy/shard-copy.ts';
 
+/** Entries of a plan read at a time. */
+export const planPageEntries = 200;
+
 export const planFormat = 'tallystick-plan';
 export const planFormatVersion = 2;
 
@@ -85,7 +88,7 @@ type Counted = Exclude<keyof PlanCopyCounts, 'place'>;
 /** Takes a plan as it is made. */
 export interface PlanSink {
   startShard(head: PlanShardHead): Promise<void>;
-  add(entry: PlanEntry): Promise<void>;
+  add(entries: readonly PlanEntry[]): Promise<void>;
   /** Ends the shard. One whose planning failed is not `complete`: its entries are never carried out. */
   endShard(complete: boolean): Promise<PlanShardCounts>;
 }
@@ -96,7 +99,8 @@ export interface PlannedShard {
   readonly counts: PlanShardCounts;
   /** False where planning the shard failed: it has no entries to carry out. */
   readonly complete: boolean;
-  entries(signal?: AbortSignal): AsyncGenerator<PlanEntry>;
+  /** Pages of its entries, in the order planned, of at most {@link planPageEntries}. */
+  entries(signal?: AbortSignal): AsyncGenerator<readonly PlanEntry[]>;
 }
 
 /** Adds up the counts of one shard entry by entry; writer and reader of a plan both use it. */

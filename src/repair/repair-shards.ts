@@ -131,8 +131,8 @@ async function tellPlanned(
   { signal, onChange }: RepairOptions,
 ): Promise<void> {
   for (const planned of shards) {
-    for await (const entry of planned.entries(signal)) {
-      for (const change of plannedChanges(entry)) await onChange?.(change);
+    for await (const entries of planned.entries(signal)) {
+      for (const change of entries.flatMap(plannedChanges)) await onChange?.(change);
     }
   }
 }

@@ -13,11 +13,13 @@ import { assert } from '../lib/assert.ts';
 import { CodedError } from '../lib/coded-error.ts';
 import { crashPoint } from '../lib/crash-point.ts';
 import { yieldToEventLoop } from '../lib/event-loop.ts';
-import { packedVersionBytes, packVersion, unpackVersion } from '../property/version.ts';
+import { packedVersionBytes, packVersionInto, unpackVersion } from '../property/version.ts';
 import type { SlotSummary } from '../shard-copy/shard-copy.ts';
 import {
   type PlanEntry,
+  type PlanLacker,
   type PlannedShard,
+  planPageEntries,
   type PlanShardCounts,
   type PlanShardHead,
   type PlanSink,
@@ -29,6 +31,8 @@ const chunkBytes = 256 * 1024;
 
 /** Characters of why something is held back: a sentence or two. */
 const reasonLengthMax = 4_096;
+
+const noReason = Buffer.alloc(0);
 
 /** What every entry has: its length, digest length, revision, delete time, slot, two counts. */
 const fixedBytes = 4 + 1 + 8 + 8 + 4 + 2 + 2;
@@ -76,17 +80,19 @@ export class RunPlan implements PlanSink, AsyncDisposable {
     crashPoint('plan:run-shard');
   }
 
-  async add(entry: PlanEntry): Promise<void> {
+  async add(entries: readonly PlanEntry[]): Promise<void> {
     const shard = this.#shard;
     assert(shard !== null, 'an entry stands in a shard');
-    shard.tally.add(entry);
-    const { unproven } = entry;
-    if (unproven !== undefined) shard.unproven.set(unproven.slot, unproven);
-    const bytes = encodeEntry(entry, shard.positions);
-    this.#pending.push(bytes);
-    this.#pendingBytes += bytes.length;
-    if (this.#pendingBytes >= chunkBytes) await this.#flush();
-    crashPoint('plan:run-entry');
+    for (const entry of entries) {
+      shard.tally.add(entry);
+      const { unproven } = entry;
+      if (unproven !== undefined) shard.unproven.set(unproven.slot, unproven);
+      const bytes = encodeEntry(entry, shard.positions);
+      this.#pending.push(bytes);
+      this.#pendingBytes += bytes.length;
+      if (this.#pendingBytes >= chunkBytes) await this.#flush();
+      crashPoint('plan:run-entry');
+    }
   }
 
   async endShard(complete: boolean): Promise<PlanShardCounts> {
@@ -97,7 +103,7 @@ export class RunPlan implements PlanSink, AsyncDisposable {
     crashPoint('plan:run-shard-end');
     const { head, tally } = shard;
     const { counts } = tally;
-    const entries = (signal?: AbortSignal): AsyncGenerator<PlanEntry> =>
+    const entries: PlannedShard['entries'] = (signal) =>
       this.#entries(shard, complete ? counts.differing : 0, signal);
     this.shards.push({ head, counts, complete, entries });
     return counts;
@@ -115,7 +121,11 @@ export class RunPlan implements PlanSink, AsyncDisposable {
     this.#written += bytes.length;
   }
 
-  async *#entries(shard: OpenShard, count: number, signal?: AbortSignal): AsyncGenerator<PlanEntry> {
+  async *#entries(
+    shard: OpenShard,
+    count: number,
+    signal?: AbortSignal,
+  ): AsyncGenerator<readonly PlanEntry[]> {
     const chunk = Buffer.allocUnsafe(chunkBytes);
     let held: Buffer = Buffer.alloc(0);
     let offset = shard.offset;
@@ -128,21 +138,27 @@ export class RunPlan implements PlanSink, AsyncDisposable {
       }
       offset += bytesRead;
       held = Buffer.concat([held, chunk.subarray(0, bytesRead)]);
-      for (let bytes = entryBytes(held); left > 0 && bytes !== null; bytes = entryBytes(held)) {
-        const entry = decodeEntry(held.subarray(0, bytes), shard);
-        held = held.subarray(bytes);
-        left--;
-        yield entry;
+      let at = 0;
+      while (left > 0 && entryEnd(held, at) !== null) {
+        const page: PlanEntry[] = [];
+        for (let end = entryEnd(held, at); end !== null && page.length < Math.min(left, planPageEntries); ) {
+          page.push(decodeEntry(held, { at, end }, shard));
+          at = end;
+          end = entryEnd(held, at);
+        }
+        left -= page.length;
+        yield page;
       }
+      held = held.subarray(at);
     }
   }
 }
 
-/** Bytes of the entry at the start of `held`; null where not all of it is there. */
-function entryBytes(held: Buffer): number | null {
-  if (held.length < 4) return null;
-  const bytes = 4 + held.readUInt32LE(0);
-  return bytes > held.length ? null : bytes;
+/** Where the entry at `at` ends; null where not all of it is there. */
+function entryEnd(held: Buffer, at: number): number | null {
+  if (held.length < at + 4) return null;
+  const end = at + 4 + held.readUInt32LE(at);
+  return end > held.length ? null : end;
 }
 
 function encodeEntry(
@@ -150,7 +166,9 @@ function encodeEntry(
   positions: ReadonlyMap<string, number>,
 ): Buffer {
   const text = Buffer.from(entity);
-  const reasons = lackers.map(({ heldBack }) => Buffer.from((heldBack ?? '').slice(0, reasonLengthMax)));
+  const reasons = lackers.map(({ heldBack }) =>
+    heldBack === undefined ? noReason : Buffer.from(heldBack.slice(0, reasonLengthMax)),
+  );
   const lackerBytes = lackers.reduce(
     (sum, { before }, at) =>
       sum + 4 + (before === null ? 0 : packedVersionBytes) + (reasons[at]?.length ?? 0),
@@ -171,8 +189,8 @@ function encodeEntry(
   for (const [position, { place, before }] of lackers.entries()) {
     at = bytes.writeUInt8(positions.get(place) ?? 0, at);
     at = bytes.writeUInt8(before === null ? 0 : 1, at);
-    if (before !== null) at += packVersion(before).copy(bytes, at);
-    const reason = reasons[position] ?? Buffer.alloc(0);
+    if (before !== null) at = packVersionInto(bytes, at, before);
+    const reason = reasons[position] ?? noReason;
     at = bytes.writeUInt16LE(reason.length, at);
     at += reason.copy(bytes, at);
   }
@@ -180,38 +198,46 @@ function encodeEntry(
   return bytes;
 }
 
-/** Inverse of {@link encodeEntry}; what it gives keeps nothing of `bytes`. */
-function decodeEntry(bytes: Buffer, { head, unproven }: OpenShard): PlanEntry {
-  const place = (position: number): string => head.copies[position]?.place ?? '';
-  const digestLength = bytes.readUInt8(4);
-  let at = 5 + 16 + digestLength;
+/** Inverse of {@link encodeEntry}; digests are views into `bytes`. */
+function decodeEntry(
+  bytes: Buffer,
+  { at: start, end }: { readonly at: number; readonly end: number },
+  { head, unproven }: OpenShard,
+): PlanEntry {
+  let at = start + 21 + bytes.readUInt8(start + 4);
   const winner = {
-    revision: bytes.readBigInt64LE(5),
-    deleteTime: bytes.readBigInt64LE(13),
-    digest: Buffer.from(bytes.subarray(21, at)),
+    revision: bytes.readBigInt64LE(start + 5),
+    deleteTime: bytes.readBigInt64LE(start + 13),
+    digest: bytes.subarray(start + 21, at),
   };
   const slot = bytes.readUInt32LE(at);
   const summary = slot === 0 ? undefined : unproven.get(slot - 1);
   at += 4;
   const holders: string[] = [];
   for (let left = bytes.readUInt16LE(at), from = at + 2; left > 0; left--)
-    holders.push(place(bytes.readUInt8(from++)));
+    holders.push(placeAt(head, bytes.readUInt8(from++)));
   at += 2 + holders.length;
-  const lackers: PlanEntry['lackers'][number][] = [];
+  const lackers: PlanLacker[] = [];
   const count = bytes.readUInt16LE(at);
   at += 2;
   while (lackers.length < count) {
-    const lacker = place(bytes.readUInt8(at));
+    const place = placeAt(head, bytes.readUInt8(at));
     const absent = bytes.readUInt8(at + 1) === 0;
     at += 2;
-    const before = absent ? null : unpackVersion(Buffer.from(bytes.subarray(at, at + packedVersionBytes)));
+    const before = absent ? null : unpackVersion(bytes, at);
     if (!absent) at += packedVersionBytes;
     const reasonEnd = at + 2 + bytes.readUInt16LE(at);
     const heldBack = bytes.toString('utf8', at + 2, reasonEnd);
     at = reasonEnd;
-    lackers.push(heldBack === '' ? { place: lacker, before } : { place: lacker, before, heldBack });
+    lackers.push(heldBack === '' ? { place, before } : { place, before, heldBack });
   }
   const { group, shard } = head;
-  const entry = { group, shard, entity: bytes.toString('utf8', at), winner, holders, lackers };
-  return summary === undefined ? entry : { ...entry, unproven: summary };
+  const entity = bytes.toString('utf8', at, end);
+  return summary === undefined
+    ? { group, shard, entity, winner, holders, lackers }
+    : { group, shard, entity, winner, holders, lackers, unproven: summary };
+}
+
+function placeAt({ copies }: PlanShardHead, position: number): string {
+  return copies[position]?.place ?? '';
 }

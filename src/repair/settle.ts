@@ -17,7 +17,7 @@ export interface SettledDifference {
   readonly key: Buffer;
   /** Per copy, digests in the spelling of the comparison; null where absent. */
   readonly versions: readonly (Version | null)[];
-  /** Per copy, what was read of it to settle this; null where nothing was, or it has nothing. */
+  /** Per copy, what was read of it to settle this; null where nothing was, or it has nothing. Empty where nothing was read. */
   readonly stored: readonly (StoredVersion | null)[];
   readonly winner: Version;
   /** Positions of the copies that have it, ascending. */
@@ -169,9 +169,11 @@ function settleOne(one: Open): SettledDifference | null {
   const decided = resolve(fetched ? decidingCandidates(one) : candidates);
   const winner = decided === null ? null : (candidates[decided.winners[0] ?? -1] ?? null);
   if (decided === null || winner === null || decided.winners.length === candidates.length) return null;
-  const stored = candidates.map((candidate) => candidate?.fetched?.stored ?? null);
-  const settled = { key, versions: candidates, stored, winner, winners: decided.winners };
-  return one.unproven === undefined ? settled : { ...settled, unproven: one.unproven };
+  const stored = fetched ? candidates.map((candidate) => candidate?.fetched?.stored ?? null) : [];
+  const { winners } = decided;
+  return one.unproven === undefined
+    ? { key, versions: candidates, stored, winner, winners }
+    : { key, versions: candidates, stored, winner, winners, unproven: one.unproven };
 }
 
 /** The candidates with the digests that decide: where all that tie were fetched, those. */

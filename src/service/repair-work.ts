@@ -143,11 +143,11 @@ async function choose(
   let differing = 0;
   for (const planned of plan.shards) {
     await spool.startShard(planned.head);
-    for await (const entry of planned.entries(signal)) {
-      if (!isMeant(entry, narrow)) continue;
-      differing += 1;
-      await spool.add(entry);
-      for (const change of plannedChanges(entry)) dryRun?.change(change);
+    for await (const entries of planned.entries(signal)) {
+      const meant = entries.filter((entry) => isMeant(entry, narrow));
+      differing += meant.length;
+      await spool.add(meant);
+      for (const change of meant.flatMap(plannedChanges)) dryRun?.change(change);
     }
     await spool.endShard(planned.complete);
   }

@@ -3,7 +3,7 @@
  * a view would carry all of what it is a view of across the border.
  */
 import { EncodedVersion } from '../property/encoded-version.ts';
-import { packedVersionBytes, packVersion, unpackVersion } from '../property/version.ts';
+import { packedVersionBytes, packVersionInto, unpackVersion } from '../property/version.ts';
 import type { StoredVersion } from './shard-copy.ts';
 
 export interface PackedBatch {
@@ -16,17 +16,22 @@ export interface PackedBatch {
 }
 
 export function packBatch(batch: readonly StoredVersion[]): PackedBatch {
-  const sources = batch.map(EncodedVersion.bytesOf);
-  const parts = batch.flatMap((version, at) => [version.key, packVersion(version), sources[at] as Buffer]);
-  const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  const keyLengths = batch.map(({ key }) => key.length);
+  const sourceLengths = batch.map(EncodedVersion.sizeOf);
+  const sum = (lengths: readonly number[]): number => lengths.reduce((total, length) => total + length, 0);
+  const bytes = new Uint8Array(sum(keyLengths) + sum(sourceLengths) + batch.length * packedVersionBytes);
+  const packed = Buffer.from(bytes.buffer);
   let offset = 0;
-  for (const part of parts) {
-    bytes.set(part, offset);
-    offset += part.length;
+  for (const version of batch) {
+    packed.set(version.key, offset);
+    offset = packVersionInto(packed, offset + version.key.length, version);
+    const source = EncodedVersion.bytesOf(version);
+    packed.set(source, offset);
+    offset += source.length;
   }
   return {
-    keyLengths: batch.map(({ key }) => key.length),
-    sourceLengths: sources.map(({ length }) => length),
+    keyLengths,
+    sourceLengths,
     digested: batch.map(EncodedVersion.isDigested),
     bytes,
   };

@@ -44,7 +44,8 @@ export interface RoundCost extends WireCounts {
 export async function roundInChild(order: RoundOrder): Promise<RoundCost> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
-    [fileURLToPath(import.meta.url), JSON.stringify(order)],
+    // The program's heap does not grow while it is loaded either.
+    ['--semi-space-growth-factor=1', fileURLToPath(import.meta.url), JSON.stringify(order)],
     { env: { ...process.env, ...serviceEnvironment } },
   );
   return JSON.parse(stdout) as RoundCost;
@@ -112,7 +113,7 @@ async function ask(members: readonly Member[]): Promise<Pick<RoundReport, 'outco
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   // As the program itself does when it starts.
-  keepHeapSmall();
+  keepHeapSmall()();
   const cost = await coordinate(JSON.parse(process.argv[2] ?? '') as RoundOrder);
   process.stdout.write(JSON.stringify(cost));
 }

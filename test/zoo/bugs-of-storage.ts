@@ -117,8 +117,8 @@ export const bugsOfStorage: readonly Bug[] = [
     'versions on their way into the apply thread change places',
     'shard-copy/packed-batch.ts',
     [
-      'packVersion(version), sources[at] as Buffer',
-      'packVersion(batch[0] as StoredVersion), sources[at] as Buffer',
+      'packVersionInto(packed, offset + version.key.length, version);',
+      'packVersionInto(packed, offset + version.key.length, batch[0] as StoredVersion);',
     ],
     ['unit/shard-copy/apply-thread.test.ts', 'contract/local-shard-copy.test.ts'],
   ),

@@ -96,8 +96,8 @@ export const bugsOfWire: readonly Bug[] = [
     'versions are stored as their sender spells them',
     'property-index/prepare-version.ts',
     [
-      'const source = spellProperty(property, target.spelling);',
-      'const source = spelled?.source ?? spellProperty(property, target.spelling);',
+      'const text = spellProperty(property, target.spelling);',
+      'const text = spelled?.source ?? spellProperty(property, target.spelling);',
     ],
     ['unit/repair/unlike-copies.test.ts', 'contract/local-shard-copy.test.ts'],
   ),

@@ -2,7 +2,7 @@ import { mkdtemp, rm, truncate } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { PlanEntry, PlanShardHead } from '../../../src/repair/plan.ts';
+import { type PlanEntry, type PlanShardHead, planPageEntries } from '../../../src/repair/plan.ts';
 import { RunPlan } from '../../../src/repair/run-plan.ts';
 
 let directory: string;
@@ -45,7 +45,7 @@ async function planned(entries: number): Promise<RunPlan> {
   const plan = await RunPlan.create(join(directory, `plan${names++}`));
   for (const shard of [0, 1, 2]) {
     await plan.startShard(head(shard));
-    for (let at = 0; at < entries; at++) await plan.add(entry(shard, at));
+    for (let at = 0; at < entries; at++) await plan.add([entry(shard, at)]);
     const counts = await plan.endShard(shard !== 1);
     expect(counts.differing).toBe(entries);
     expect(counts.copies[100]).toEqual({
@@ -66,8 +66,11 @@ test.each([0, 1, 600])(
     for (const [shard, { head: read, complete, entries }] of plan.shards.entries()) {
       expect(read).toEqual(head(shard));
       // Twice, side by side: reading leaves nothing behind.
-      for (const all of await Promise.all([Array.fromAsync(entries()), Array.fromAsync(entries())])) {
-        expect(all).toEqual(complete ? Array.from({ length: count }, (_, at) => entry(shard, at)) : []);
+      for (const pages of await Promise.all([Array.fromAsync(entries()), Array.fromAsync(entries())])) {
+        expect(pages.every(({ length }) => length > 0 && length <= planPageEntries)).toBe(true);
+        expect(pages.flat()).toEqual(
+          complete ? Array.from({ length: count }, (_, at) => entry(shard, at)) : [],
+        );
       }
     }
   },
