@@ -90,8 +90,10 @@ function wrongArgument(message: string): { field?: string; value?: string } {
   const option = /option '(?:-\w, )?--([\w-]+)/.exec(message)?.[1];
   const argument = /argument '([\w-]+)'(?:\.|$)/.exec(message)?.[1];
   const unknown = /^unknown (?:option|command) '(.*?)'/s.exec(message)?.[1];
-  const field = unknown === undefined ? (option ?? argument) : message.split(' ', 2)[1];
-  const wrong = unknown ?? value;
+  const surplus = /^too many arguments .* but got \d+: (.*)\.$/s.exec(message)?.[1];
+  const known = surplus === undefined ? (option ?? argument) : 'arguments';
+  const field = unknown === undefined ? known : message.split(' ', 2)[1];
+  const wrong = unknown ?? value ?? surplus;
   return { ...(field !== undefined && { field }), ...(wrong !== undefined && { value: wrong }) };
 }
 

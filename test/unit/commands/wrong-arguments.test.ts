@@ -14,6 +14,7 @@ test.each([
   [['diff', 'a', 'b', '--group'], 'group', null],
   [['diff', 'a', 'b', '--colour'], 'option', '--colour'],
   [['repair', 'a', 'b', '--confirm', '1e3'], 'confirm', '1e3'],
+  [['inspect', 'a', 'b'], 'arguments', 'a, b'],
   [['verify', '127.0.0.1:17961'], 'place', '127.0.0.1:17961'],
 ])('%j', async (argv, field, value) => {
   const [verb = '', ...rest] = argv;
