@@ -239,10 +239,9 @@ export class IndexWriter {
     const greatest = seen > totals.revisionMax ? seen : totals.revisionMax;
     if (now > greatest) return now;
     if (greatest === int64Max) {
-      throw new CodedError(
-        'refused',
-        `shard ${this.target.shard} of ${this.target.group} holds the greatest revision there is`,
-      );
+      const { group, shard } = this.target;
+      const message = `shard ${shard} of group ${group} holds the greatest revision there is: no write is newer`;
+      throw new CodedError('refused', message, { path: this.path, group, shard });
     }
     return greatest + 1n;
   }

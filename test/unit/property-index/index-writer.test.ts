@@ -139,7 +139,10 @@ describe('put', () => {
 
   test('refuses to go beyond the greatest revision there is', async () => {
     await fixture.apply([makeVersion({ id: '1', revision: 2n ** 63n - 1n })]);
-    await expect(fixture.put([unstamped('n', '2')])).rejects.toMatchObject({ code: 'refused' });
+    await expect(fixture.put([unstamped('n', '2')])).rejects.toMatchObject({
+      code: 'refused',
+      details: { group: 'g', shard: 0 },
+    });
     expect(fixture.totals().leaves).toBe(1);
   });
 
