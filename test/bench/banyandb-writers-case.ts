@@ -1,6 +1,7 @@
 /**
  * What a writer of a real BanyanDB waits for an answer: undisturbed, while our round fills an emptied node at its
- * default rate, and while BanyanDB's own repair does. All in one run, the undisturbed ones before and after our round.
+ * default rate, and while BanyanDB's own repair does. All in one run, the undisturbed ones before and after our round,
+ * on a node that has everything and on one that was just emptied.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BanyandbCluster, noBanyandb } from '../support/banyandb-cluster.ts';
@@ -30,9 +31,9 @@ export function banyandbWritersCase(count: number, valueBytes: number): BenchCas
       await cluster.start();
       const emptied = new EmptiedNode(cluster, group, say);
       await emptied.fill(count, valueBytes);
-      await emptied.empty();
       say('writes undisturbed');
       const before = await writeLatencies(cluster, 'before');
+      await emptied.empty();
       const filling = emptied.fillByRounds();
       await emptied.untilTaking();
       say('writes beside our round');
