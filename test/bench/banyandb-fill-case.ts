@@ -22,9 +22,9 @@ export function banyandbFillCase(count: number, valueBytes: number): BenchCase {
       const emptied = new EmptiedNode(cluster, 'filled', say);
       await emptied.fill(count, valueBytes);
       await emptied.empty();
-      const rounds = emptied.fillByRounds(['--push-rate', '0']);
+      await using rounds = emptied.fillByRounds(['--push-rate', '0']);
       const ours = await emptied.fillMs(count);
-      await rounds[Symbol.asyncDispose]();
+      await rounds.untilConverged();
       await emptied.empty(['--property-repair-trigger-cron=@every 2s']);
       const theirs = await emptied.fillMs(count);
       const name = `fill ${count} of ${valueBytes} bytes, ours beside BanyanDB's`;

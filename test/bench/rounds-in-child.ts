@@ -31,6 +31,11 @@ export class RoundsInChild implements AsyncDisposable {
     this.#ended = this.#run();
   }
 
+  /** Resolves when one has converged, the builds of the trees that its pushes end with included. */
+  async untilConverged(): Promise<void> {
+    await this.#ended;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposed = true;
     this.#child?.kill('SIGTERM');
