@@ -15,6 +15,14 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     process.once(name, () => process.exit(2));
   });
 }
+// Left to the runtime, a fault of ours would end with 1, which says that replicas differ.
+process.on('uncaughtException', (error: unknown) => {
+  const text = error instanceof Error ? error.stack : String(error);
+  process.stderr.write(`tallystick: ${text} [internal]\n`);
+  process.exit(2);
+});
+// Who does not read what is said does not hold up what is done: a service outlives the reader of its log.
+process.stderr.on('error', () => undefined);
 // A reader that stops early (`| head`) is no error of ours.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') process.stderr.write(`tallystick: stdout: ${error.message} [io]\n`);
