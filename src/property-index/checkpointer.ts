@@ -14,9 +14,6 @@ const checkpointEveryBytes = 16 * 1024 * 1024;
 /** Bytes of values written while a move is under way before writers wait for it: bounds the log. */
 const waitBeyondBytes = 64 * 1024 * 1024;
 
-/** Heap of the thread, which makes next to no garbage. */
-const youngGenerationMb = 3;
-
 interface Log {
   pendingBytes: number;
   moving: Promise<void> | null;
@@ -62,9 +59,7 @@ export class Checkpointer implements AsyncDisposable {
   #started(): Worker {
     if (this.#worker !== null) return this.#worker;
     const extension = import.meta.url.slice(-3);
-    const worker = new Worker(new URL(`./checkpoint-worker${extension}`, import.meta.url), {
-      resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMb },
-    });
+    const worker = new Worker(new URL(`./checkpoint-worker${extension}`, import.meta.url));
     worker.unref();
     worker.on('message', ({ id, error }: CheckpointResponse) => {
       this.#waiting.get(id)?.(error === null ? null : CodedError.fromJSON(error));

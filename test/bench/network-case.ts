@@ -77,7 +77,7 @@ export function networkCase(count: number, valueBytes: number): BenchCase {
       await build(await fillShard({ root: half, to: count / 2, valueBytes }));
       const halved = await round(full, half, 'pull');
       checkCost(halved, count / 2);
-      figures.push(against(`half of ${count} missing, by pull`, 'ms', halved.ms, limit / 2, 2.5));
+      figures.push(against(`half of ${count} missing, by pull`, 'ms', halved.ms, limit / 2, 2));
       figures.push(...wireFigures(`half of ${count} missing, by pull`, halved, null));
       return figures;
     },
