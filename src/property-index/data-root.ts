@@ -38,10 +38,13 @@ function settingsPath(root: string, group: string): string {
   return join(groupDirectory(root, group), 'group.json');
 }
 
-/** Whether a folder can be a data root: empty, or holding `data` or `trees`. */
+/** What an empty volume of Linux holds. */
+const volumeFolder = 'lost+found';
+
+/** Whether a folder can be a data root: empty, also as a volume is that was just made, or holding `data` or `trees`. */
 export async function isDataRoot(directory: string): Promise<boolean> {
   const names = await readdir(directory);
-  return names.length === 0 || names.includes('data') || names.includes('trees');
+  return names.includes('data') || names.includes('trees') || names.every((name) => name === volumeFolder);
 }
 
 /** Names of the groups of a data root in byte order; none when the root has no data yet. */

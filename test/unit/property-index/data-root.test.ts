@@ -144,6 +144,8 @@ test.each(['console', 'com', 'com10', 'a.con', 'é', 'e\u0301', '\u202ea'])(
 describe('a data root', () => {
   test('is an empty folder, or one with data or trees', async () => {
     expect(await isDataRoot(root)).toBe(true);
+    await mkdir(join(root, 'lost+found'));
+    expect(await isDataRoot(root)).toBe(true);
     await writeFile(join(root, 'letter.txt'), '');
     expect(await isDataRoot(root)).toBe(false);
     await mkdir(join(root, 'trees'));
