@@ -2,6 +2,7 @@
  * The check between a version from elsewhere and the index: what is stored is always in the group's
  * spelling, under the key its source names, with the digest its source makes, in the shard it belongs to.
  */
+import { isUtf8 } from 'node:buffer';
 import { CodedError } from '../lib/coded-error.ts';
 import { sourceDigest } from '../property/digest.ts';
 import { EncodedVersion } from '../property/encoded-version.ts';
@@ -50,9 +51,13 @@ export function prepareIncoming(incoming: StoredVersion, target: PrepareTarget):
   if (property.modRevision !== revision) {
     return `its source has revision ${property.modRevision}, not ${revision}`;
   }
-  if (!EncodedVersion.isDigested(incoming) && !sourceDigest(source, deleteTime).equals(digest))
-    return 'its digest is not that of its source and delete time';
   const bytes = EncodedVersion.bytesOf(incoming);
+  if (!EncodedVersion.isDigested(incoming)) {
+    // The bytes are what is stored, and would be read as another text.
+    if (!isUtf8(bytes)) return 'its source is not UTF-8';
+    if (!sourceDigest(bytes, deleteTime).equals(digest))
+      return 'its digest is not that of its source and delete time';
+  }
   const prepared = prepareProperty(property, deleteTime, target, { source, bytes, digest });
   if (typeof prepared === 'string') return prepared;
   if (!prepared.key.equals(incoming.key)) {

@@ -108,8 +108,8 @@ export const bugsOfVersions: readonly Bug[] = [
     'a received version is stored under a digest nobody checked',
     'property-index/prepare-version.ts',
     [
-      'if (!EncodedVersion.isDigested(incoming) &&',
-      'if (digest.length === 0 && !EncodedVersion.isDigested(incoming) &&',
+      'if (!sourceDigest(bytes, deleteTime).equals(digest))',
+      'if (digest.length === 0 && !sourceDigest(bytes, deleteTime).equals(digest))',
     ],
     ['contract/local-shard-copy.test.ts'],
   ),

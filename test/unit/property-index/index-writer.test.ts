@@ -1,6 +1,7 @@
 /** Writing into a property index: the total order decides whoever speaks first, and counts and watermark keep up. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { entityKey } from '../../../src/property/entity.ts';
+import { EncodedVersion } from '../../../src/property/encoded-version.ts';
 import { parseSource } from '../../../src/property/source-json.ts';
 import { compareVersions, type StoredVersion } from '../../../src/property/version.ts';
 import { IndexReader } from '../../../src/property-index/index-reader.ts';
@@ -48,6 +49,18 @@ describe('apply', () => {
       expect(get('n', String(at))).toEqual(greatest);
     }
     expect(fixture.totals()).toMatchObject({ leaves: 120, live: 0 });
+  });
+
+  test('refuses bytes that would be read as another text, though their digest is of that text', () => {
+    using writer = fixture.writer();
+    const version = makeVersion({ id: '1', revision: 1n, value: 'a\ufffdb' });
+    const bytes = Buffer.from(version.source.replace('\ufffd', '\u0000'));
+    bytes[bytes.indexOf(0)] = 0xff;
+    const { key, revision, deleteTime, digest } = version;
+    const damaged = new EncodedVersion({ key, revision, deleteTime, digest, bytes, digested: false });
+    expect(damaged.source).toBe(version.source);
+    expect(prepareIncoming(version, writer.target)).toMatchObject({ source: Buffer.from(version.source) });
+    expect(prepareIncoming(damaged, writer.target)).toBe('its source is not UTF-8');
   });
 
   test('keeps counts and content as a model does, over random batches', async () => {
