@@ -41,10 +41,10 @@ export async function* fetchWinners(
         const lackers = entry.lackers.filter((lacker) => !isHeldBack(lacker));
         if (lackers.length > 0) batch.push({ ...entry, lackers });
       }
+      if (batch.length < rowsMax) continue;
+      yield* fetchBatch(batch, context);
+      batch = [];
     }
-    if (batch.length < rowsMax) continue;
-    yield* fetchBatch(batch, context);
-    batch = [];
   }
   yield* fetchBatch(batch, context);
 }
