@@ -167,15 +167,15 @@ export class NodesFile {
   }
 
   /**
-   * The nodes, the same array as before where the file did not change. Throws `not-found`, `too-large`,
-   * `bad-settings`, `io` unless an earlier reading went well.
+   * The nodes, the same array as before where the file did not change; one that failed is read again, since not all that
+   * helps changes the file. Throws `not-found`, `too-large`, `bad-settings`, `io` unless an earlier reading went well.
    */
   read(): readonly PeerNode[] {
     let stamp = '';
     try {
       const { mtimeMs, size, ino } = statSync(this.path);
       stamp = `${mtimeMs}/${size}/${ino}`;
-      if (this.#nodes !== null && stamp === this.#stamp) return this.#nodes;
+      if (this.#nodes !== null && this.#error === null && stamp === this.#stamp) return this.#nodes;
       if (size > nodesFileBytesMax) {
         const message = `${this.path} has ${size} bytes; the ceiling is ${nodesFileBytesMax}`;
         throw new CodedError('too-large', message, { path: this.path, ceiling: nodesFileBytesMax });

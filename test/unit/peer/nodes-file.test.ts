@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -111,6 +111,23 @@ describe('a file', () => {
     rmSync(path);
     expect(file.read()).toMatchObject([{ name: 'z' }]);
     expect(problems).toEqual(['bad-settings', 'not-found']);
+  });
+
+  test('that failed is read again though nothing tells that it changed', () => {
+    const file = new NodesFile(path);
+    const sound = 'nodes: [{name: a, grpc_address: "a:1"}]';
+    const writeAt = (text: string, seconds: number): void => {
+      writeFileSync(path, text);
+      utimesSync(path, seconds, seconds);
+    };
+    writeAt(sound, 1);
+    file.read();
+    writeAt('x'.repeat(sound.length), 2);
+    file.read();
+    expect(file.error).not.toBeNull();
+    writeAt(sound, 2);
+    file.read();
+    expect(file.error).toBeNull();
   });
 
   test('that is too large is not read', () => {
