@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import { assert } from '../lib/assert.ts';
 import { crashPoint } from '../lib/crash-point.ts';
+import { jsonLine } from '../lib/json-line.ts';
 import {
   entryToJson,
   type PlanEntry,
@@ -83,7 +84,7 @@ export class PlanSpool implements PlanSink, AsyncDisposable {
   }
 
   async #line(json: unknown): Promise<void> {
-    this.#pending += `${JSON.stringify(json)}\n`;
+    this.#pending += jsonLine(json);
     if (this.#pending.length >= writeBytes) await this.#flush();
   }
 

@@ -110,6 +110,22 @@ test('an edit is named with line and value', async () => {
   await expect(PlanFile.open(path)).rejects.toThrow(/sha256 is/);
 });
 
+test('a line is one line for every reader', async () => {
+  const path = join(directory, 'separators');
+  const named = { ...entry(0, 1), entity: 'g/n/a\u0085b\u2028c\u2029d' };
+  await using spool = await PlanSpool.create(path, {
+    places: ['A', 'B'],
+    createdAt: '2026-01-02T03:04:05.000Z',
+  });
+  await spool.startShard(head(0));
+  await spool.add([named]);
+  await spool.endShard(true);
+  await spool.finish();
+  expect(await readFile(path, 'utf8')).not.toMatch(/[\u0085\u2028\u2029]/);
+  await using plan = await PlanFile.open(path);
+  expect((await Array.fromAsync(plan.shards[0]!.entries())).flat()).toEqual([named]);
+});
+
 test('what is no file is named', async () => {
   const nowhere = join(directory, 'nowhere');
   await expect(PlanFile.open(directory)).rejects.toMatchObject({
