@@ -5,9 +5,9 @@ import type { App } from './app.ts';
 import { addDifferences } from './difference-routes.ts';
 import type { EventStreams } from './event-stream.ts';
 import type { Operations } from './operations.ts';
-import { digits } from './request-parts.ts';
 import { addOrders } from './order-routes.ts';
 import { addPropertyReads } from './property-read-routes.ts';
+import { digits } from './request-parts.ts';
 import {
   groupName,
   groupResource,

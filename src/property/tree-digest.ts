@@ -43,7 +43,8 @@ export class DigestComposer {
   }
 
   #addGathered(): void {
-    if (this.#gatheredTo > 0) this.#addHex(this.#gathered?.subarray(0, this.#gatheredTo) ?? Buffer.alloc(0));
+    if (this.#gathered === null || this.#gatheredTo === 0) return;
+    this.#addHex(this.#gathered.subarray(0, this.#gatheredTo));
     this.#gatheredTo = 0;
   }
 

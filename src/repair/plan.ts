@@ -12,11 +12,11 @@ import type { Spelling } from '../property/source-json.ts';
 import type { Version } from '../property/version.ts';
 import type { SlotSummary } from '../shard-copy/shard-copy.ts';
 
-/** Entries of a plan read at a time. */
-export const planPageEntries = 200;
-
 export const planFormat = 'tallystick-plan';
 export const planFormatVersion = 2;
+
+/** Entries of a plan read at a time: few to hold, and enough that a page costs next to nothing beside its entries. */
+export const planPageEntries = 200;
 
 export interface PlanHead {
   readonly places: readonly string[];

@@ -77,13 +77,14 @@ export function readableAbsent({ group, shard }: Pick<AbsentHolder, 'group' | 's
 function checkReplicas(asked: readonly AskedMember[]): void {
   const places = new Map<bigint, string>();
   for (const { member, offer } of asked) {
-    if (offer.instance == null) continue;
-    const before = places.get(offer.instance);
+    const { instance = null } = offer;
+    if (instance === null) continue;
+    const before = places.get(instance);
     if (before !== undefined) {
       const message = `a place is named twice: ${before} and ${member.place} are both the replica ${member.name}`;
       throw new CodedError('bad-argument', message, { field: 'places', value: member.place });
     }
-    places.set(offer.instance, member.place);
+    places.set(instance, member.place);
   }
 }
 
