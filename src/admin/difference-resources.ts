@@ -47,5 +47,5 @@ export const differencesQuery = z.strictObject({
   group: groupName.optional(),
   shard: digits(shardNumber).optional().describe('Needs `group`.'),
   peers: texts.optional().describe('Names or places, repeatable; all without.'),
-  limit: digits(z.int().min(1).max(differencesMax)).default(1_000),
+  limit: digits(z.int().min(1).max(differencesMax)).prefault(1_000),
 });

@@ -40,7 +40,7 @@ export function addPropertyReads(app: App, operations: Operations): void {
             .describe('Repeatable; needs `name`.'),
           deleted: flag,
           limit: page,
-          offset: digits(z.int().min(0).max(10_000_000)).default(0),
+          offset: digits(z.int().min(0).max(10_000_000)).prefault(0),
         }),
         response: { 200: z.object({ properties: z.array(propertyResource) }) },
       },
@@ -58,7 +58,7 @@ export function addPropertyReads(app: App, operations: Operations): void {
         querystring: z.strictObject({
           text: z.string().min(1).max(1_000),
           group: groupName.optional(),
-          limit: page.default(20),
+          limit: page.prefault(20),
         }),
         response: { 200: z.object({ properties: z.array(propertyResource), more: z.boolean() }) },
       },

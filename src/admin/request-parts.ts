@@ -6,7 +6,10 @@ import { z } from 'zod';
 /** Items of one page: they are held in memory. */
 export const pageMax = 1_000;
 
-/** A number in a path, a query or a header: digits only. What JavaScript also takes for one, nothing at all among it, is refused. */
+/**
+ * A number in a path, a query or a header: digits only. What JavaScript also takes for one, nothing at all among it, is
+ * refused. What stands for one that is absent is its prefault: a default would not be in the description of the routes.
+ */
 export function digits(number: z.ZodInt) {
   return z.preprocess(
     (text) => (typeof text === 'string' && /^\d+$/.test(text) ? Number(text) : text),
@@ -14,7 +17,7 @@ export function digits(number: z.ZodInt) {
   );
 }
 
-export const page = digits(z.int().min(1).max(pageMax)).default(100);
+export const page = digits(z.int().min(1).max(pageMax)).prefault(100);
 
 /** A boolean in a query. */
 export const flag = z

@@ -45,7 +45,7 @@ export function addRuns(app: App, operations: Operations, streams: EventStreams)
       schema: {
         summary: 'Changes of a run in the order they were made; `next` is the `after` of the next page',
         params: runPath,
-        querystring: z.strictObject({ after: digits(z.int().min(0)).default(0), limit: page }),
+        querystring: z.strictObject({ after: digits(z.int().min(0)).prefault(0), limit: page }),
         response: { 200: z.object({ changes: z.array(changeResource), next: z.int().nullable() }) },
       },
     },

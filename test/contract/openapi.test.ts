@@ -47,3 +47,20 @@ test('names every route of the interface, each with a summary and its place in t
     }
   }
 });
+
+test('says what stands for a number that a query leaves out', () => {
+  const defaults = Object.entries<Json>(document.paths).flatMap(([path, { get }]) =>
+    (get?.parameters ?? [])
+      .filter(({ name }: Json) => ['limit', 'offset', 'after'].includes(name))
+      .map(({ name, required, schema }: Json) => [`${path} ${name}`, required, schema.default]),
+  );
+  expect(defaults.sort()).toEqual([
+    ['/v1/differences limit', false, 1_000],
+    ['/v1/properties limit', false, 100],
+    ['/v1/properties offset', false, 0],
+    ['/v1/runs limit', false, 100],
+    ['/v1/runs/{id}/changes after', false, 0],
+    ['/v1/runs/{id}/changes limit', false, 100],
+    ['/v1/search limit', false, 20],
+  ]);
+});
