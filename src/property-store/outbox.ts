@@ -97,7 +97,9 @@ export class Outbox implements AsyncDisposable {
 
   /** Waits until everything is out or `signal` says that it has taken long enough; the rest is dropped. */
   async drain(signal: AbortSignal): Promise<void> {
-    signal.addEventListener('abort', () => this.#stopping.abort(signal.reason), { once: true });
+    const stop = (): void => this.#stopping.abort(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
     await this.#working;
     this.#stopping.abort();
   }

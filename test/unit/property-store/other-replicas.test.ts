@@ -1,8 +1,9 @@
 /** Where writes of a property store go besides this replica: sent on, or made elsewhere where the shard is not held. */
 import { describe, expect, test } from 'vitest';
 import { CodedError } from '../../../src/lib/coded-error.ts';
+import { entityHash, shardOf } from '../../../src/property/placement.ts';
 import { parseSource } from '../../../src/property/source-json.ts';
-import { makeStore, replicasOf, sent } from '../../support/made-store.ts';
+import { makeStore, oneShard, replicasOf, sent } from '../../support/made-store.ts';
 import { StandingClock } from '../../support/standing-clock.ts';
 import { MemoryShardCopy } from '../../support/memory-shard-copy.ts';
 import { makeVersion } from '../../support/versions.ts';
@@ -159,6 +160,36 @@ describe('a shard that is not held here', () => {
     await clock.move(2_000);
     await closed;
     await refused;
+  });
+
+  test('what is sent on is not waited for either, where such a holder took all of the time', async () => {
+    const silent = new MemoryShardCopy({ place: 'one' });
+    const asked = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let asking = 0;
+    silent.openApply = ({ signal }) =>
+      new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason));
+        asked[asking++]?.resolve();
+      });
+    const clock = new StandingClock();
+    const { store, events } = await makeStore({
+      ...{ settings: { ...oneShard, shards: 2 }, held: [{ group: 'g', shards: [0] }] },
+      ...{ replicas: replicasOf(silent), clock },
+    });
+    const idIn = (shard: number): string =>
+      ['a', 'b', 'c', 'd', 'e', 'f'].find(
+        (id) => shardOf(entityHash({ ...entity, id }), 2) === shard,
+      ) as string;
+    const write = (shard: number) =>
+      store.apply({ property: sent(idIn(shard), { x: 1 }), strategy: 'merge' });
+    await write(0);
+    const refused = expect(write(1)).rejects.toMatchObject({ code: 'cancelled' });
+    await Promise.all(asked.map(({ promise }) => promise));
+    const closed = store[Symbol.asyncDispose]();
+    await clock.move(2_000);
+    await closed;
+    await refused;
+    expect(events).toContainEqual(['dropped', 'one', 1, 'stopped', expect.anything()]);
   });
 
   test('nobody who holds it: the writer hears of it', async () => {
