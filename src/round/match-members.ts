@@ -73,7 +73,7 @@ export function readableAbsent({ group, shard }: Pick<AbsentHolder, 'group' | 's
   return `has a copy of group ${group}, shard ${shard} by the cluster's registry, and was not named`;
 }
 
-// A replica that is compared with itself, by another of its addresses, would be called equal.
+// A replica that is compared with itself, by another of its addresses or by its data root, would be called equal.
 function checkReplicas(asked: readonly AskedMember[]): void {
   const places = new Map<bigint, string>();
   for (const { member, offer } of asked) {
@@ -81,7 +81,7 @@ function checkReplicas(asked: readonly AskedMember[]): void {
     if (instance === null) continue;
     const before = places.get(instance);
     if (before !== undefined) {
-      const message = `a place is named twice: ${before} and ${member.place} are both the replica ${member.name}`;
+      const message = `a place is named twice: ${before} and ${member.place} are one replica`;
       throw new CodedError('bad-argument', message, { field: 'places', value: member.place });
     }
     places.set(instance, member.place);

@@ -2,6 +2,7 @@
 import type { Clock } from '../lib/clock.ts';
 import type { CodedError } from '../lib/coded-error.ts';
 import { listGroups, readGroupSettings } from '../property-index/data-root.ts';
+import { servedBy } from '../property-index/served-mark.ts';
 import type { ApplyThread } from '../shard-copy/apply-thread.ts';
 import { LocalShardCopy } from '../shard-copy/local-shard-copy.ts';
 import type { TreeBuilder } from '../tree/tree-builder.ts';
@@ -43,7 +44,7 @@ export class RootMember implements Member {
       });
     }
     // A local tree is opened where it is compared; nothing is saved by asking for it here.
-    return { groups, tree: () => null, holds: () => true };
+    return { groups, tree: () => null, holds: () => true, instance: await servedBy(root) };
   }
 
   copy(group: string, shard: number): LocalShardCopy {

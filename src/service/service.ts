@@ -11,6 +11,7 @@ import type { Log, LogLevel } from '../lib/log.ts';
 import { packageVersion } from '../lib/package-version.ts';
 import type { HeldShards } from '../peer/held-shards.ts';
 import { Checkpointer } from '../property-index/checkpointer.ts';
+import { markServed } from '../property-index/served-mark.ts';
 import { declareGroups } from '../property-store/groups.ts';
 import { PropertyStore } from '../property-store/property-store.ts';
 import { ApplyThread } from '../shard-copy/apply-thread.ts';
@@ -125,6 +126,7 @@ export class Service implements AsyncDisposable {
     const { root, groups } = this.#settings;
     const { signal } = this.#stopping;
     this.#parts.use(await takeDataRoot(root, this.#clock, this.#events));
+    await markServed(root, this.#provider.instance);
     await declareGroups(root, groups);
     await this.#doors.loadTokens(this.#settings);
     const history = this.#parts.use(

@@ -1,4 +1,5 @@
 /** What scripts may rely on where places are HOST:PORT: fields, codes and the fuse, as with directories. */
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Cluster } from '../support/running-service.ts';
@@ -47,17 +48,22 @@ test('trees that are equal and equally old match, and every place says that it w
   expect((await verb('audit')).lines[0]).toMatchObject({ peers: [{ stale: false }, { stale: false }] });
 });
 
-test.each(['diff', 'repair', 'audit', 'round'])('%s refuses two addresses of one replica', async (name) => {
+test.each(['diff', 'repair', 'audit', 'round'])('%s refuses a replica that is named twice', async (name) => {
   await cluster.load('one', { a: 1 });
   await cluster.load('two', { a: 2 });
   await start('one', 'two');
   const [one = ''] = places;
-  const again = one.replace('127.0.0.1', 'localhost');
-  const { code, lines } = await runCli([name, ...places, again, '--json']);
-  expect(code).toBe(2);
-  expect(lines).toHaveLength(1);
-  expect(lines[0].error).toMatchObject({ code: 'bad-argument', field: 'places', value: again });
-  expect(lines[0].error.message).toBe(`a place is named twice: ${one} and ${again} are both the replica one`);
+  for (const again of [one.replace('127.0.0.1', 'localhost'), cluster.root('one')]) {
+    const { code, lines } = await runCli([name, ...places, again, '--json']);
+    expect(code).toBe(2);
+    expect(lines).toHaveLength(1);
+    expect(lines[0].error).toMatchObject({ code: 'bad-argument', field: 'places', value: again });
+    expect(lines[0].error.message).toBe(`a place is named twice: ${one} and ${again} are one replica`);
+  }
+  // A copy of its folder is another replica.
+  const copy = join(cluster.directory, 'copy');
+  cpSync(cluster.root('one'), copy, { recursive: true });
+  expect((await runCli([name, one, copy, '--json'])).code).toBe(0);
 });
 
 test('a round stops at the fuse with the number that passes it', async () => {
