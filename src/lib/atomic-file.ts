@@ -34,7 +34,7 @@ export async function makeDirectory(directory: string): Promise<void> {
   try {
     await mkdir(directory);
   } catch (error) {
-    if (await isDirectory(directory)) return;
+    if (isErrno(error, 'EEXIST') && (await isDirectory(directory))) return;
     const parent = dirname(directory);
     if (!isErrno(error, 'ENOENT') || parent === directory || (await isDirectory(parent))) throw error;
     await makeDirectory(parent);

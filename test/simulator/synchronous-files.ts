@@ -39,6 +39,7 @@ const original = {
     link: fs.promises.link,
     readdir: fs.promises.readdir,
     readFile: fs.promises.readFile,
+    stat: fs.promises.stat,
   },
   nextTurn: timers.setImmediate,
 };
@@ -185,8 +186,7 @@ function replacePromises(): void {
       return path;
     },
     mkdir: async (path: string, options?: fs.MakeDirectoryOptions) => {
-      if (options?.recursive === true && fs.existsSync(path)) return undefined;
-      changing('mkdir', path);
+      if (!fs.existsSync(path)) changing('mkdir', path);
       return fs.mkdirSync(path, options);
     },
     rm: async (path: string, options?: fs.RmOptions) => {
@@ -201,6 +201,7 @@ function replacePromises(): void {
       changing('link', to);
       fs.linkSync(from, to);
     },
+    stat: async (path: string) => fs.statSync(path),
     readdir: async (path: string, options?: { withFileTypes?: boolean }) =>
       fs.readdirSync(path, options as { withFileTypes: true }),
     readFile: async (path: string, encoding: 'utf8') => fs.readFileSync(path, encoding),
