@@ -128,7 +128,7 @@ describe.skipIf(banyandbProgram === '')(
         await writeBoth(raced, 'raced');
         await cluster.restart(third);
         await verbs.auditOf(raced);
-        // Pushes wait a second for each other at this rate, which begins with a quarter: then all of a batch are fetched, and most not pushed yet.
+        // Pushes wait a second for each other at this rate, which begins with a tenth: then all of a batch are fetched, and most not pushed yet.
         let landed = false;
         const clock: Clock = {
           ...systemClock,
@@ -140,7 +140,7 @@ describe.skipIf(banyandbProgram === '')(
             await systemClock.sleep(delayMs, signal);
           },
         };
-        await verbs.run('round', ['--push-rate', '4'], { clock });
+        await verbs.run('round', ['--push-rate', '10'], { clock });
         expect(landed).toBe(true);
         const missed = await verbs.run('round', ['--dry-run']);
         const liveThere = (line: JsonLine): boolean =>

@@ -18,7 +18,7 @@ const firstWrites = 20;
 const everyMs = 100;
 
 /** By percentile: how many times an undisturbed write one beside our round may take. */
-const most = { 50: 1.5, 95: 2, 99: 2.5 };
+const most = { 50: 1.5, 95: 2, 99: 2 };
 
 export function banyandbWritersCase(count: number, valueBytes: number): BenchCase {
   return {

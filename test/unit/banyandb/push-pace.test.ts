@@ -65,10 +65,10 @@ describe('the pace of pushes', () => {
   test('yields while the node has other work, never to a standstill, and comes back after', async () => {
     const pushed = pushing();
     await push(pushed, 20, idle);
-    await push(pushed, 5, busy);
+    await push(pushed, 10, busy);
     const pushes = await push(pushed, 60, busy);
-    expect(pushes).toBeLessThanOrEqual((60 * perSecond) / 4 + 1);
-    expect(pushes).toBeGreaterThan((55 * perSecond) / 4);
+    expect(pushes).toBeLessThanOrEqual((60 * perSecond) / 10 + 1);
+    expect(pushes).toBeGreaterThan((55 * perSecond) / 10);
     await push(pushed, 30, idle);
     expect(pushed.pace.perSecond).toBe(perSecond);
   });
@@ -76,7 +76,7 @@ describe('the pace of pushes', () => {
   test('begins slowly, and stays so where the node is busy from the first', async () => {
     const pushed = pushing();
     await push(pushed, 20, busy);
-    expect(pushed.pace.perSecond).toBe(perSecond / 4);
+    expect(pushed.pace.perSecond).toBe(perSecond / 10);
   });
 
   test('a node that takes next to no time is not busy, however unlike its pushes are', async () => {
