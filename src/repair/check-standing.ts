@@ -8,7 +8,7 @@ import { throwIfAborted } from '../lib/event-loop.ts';
 import { entityKey, splitEntity } from '../property/entity.ts';
 import type { Version } from '../property/version.ts';
 import type { StoredVersion } from '../shard-copy/shard-copy.ts';
-import { compareToPlanned, fetchLive } from './fetch-live.ts';
+import { compareToPlanned, readLive } from './fetch-live.ts';
 import { type CarryStep, changedSincePlan, type FetchContext } from './carry-step.ts';
 import type { PlanEntry, PlanLacker } from './plan.ts';
 
@@ -71,15 +71,11 @@ async function lookAt(
   try {
     const copy = copies.get(place);
     if (copy === undefined) throw new CodedError('bad-plan', `there is no copy at ${place}`, { place });
-    const keys = planned.map(({ entry }) => entityKey(splitEntity(entry.entity)));
-    let at = 0;
-    for await (const page of fetchLive(copy, keys, signal)) {
-      for (const { version } of page) {
-        const asked = planned[at++];
-        if (asked !== undefined)
-          standing.set(asked.entry, isAsPlanned(version, asked.version) ? 'holds' : 'changed');
-      }
-    }
+    const asked = planned.map((one) => ({ ...one, key: entityKey(splitEntity(one.entry.entity)) }));
+    const take = (one: (typeof asked)[number], version: StoredVersion | null): void => {
+      standing.set(one.entry, isAsPlanned(version, one.version) ? 'holds' : 'changed');
+    };
+    await readLive(copy, asked, take, signal);
   } catch (error) {
     throwIfAborted(signal);
     failed.set(place, CodedError.from(error));

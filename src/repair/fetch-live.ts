@@ -38,6 +38,20 @@ export async function* fetchLive(
   }
 }
 
+/** Gives `take` what the copy has of each of `asked`, in their order. Throws as {@link fetchLive}. */
+export async function readLive<Asked extends { readonly key: Buffer }>(
+  copy: ShardCopy,
+  asked: readonly Asked[],
+  take: (one: Asked, version: StoredVersion | null) => void,
+  signal?: AbortSignal,
+): Promise<void> {
+  const keys = asked.map(({ key }) => key);
+  let answered = 0;
+  for await (const page of fetchLive(copy, keys, signal)) {
+    for (const { version } of page) take(asked[answered++] as Asked, version);
+  }
+}
+
 function isOf(key: Buffer, fetched: Fetched | undefined): boolean {
   if (fetched === undefined || compareBytes(fetched.key, key) !== 0) return false;
   return fetched.version === null || compareBytes(fetched.version.key, key) === 0;

@@ -3,7 +3,7 @@
  * of it is tried. What a copy does not take for another reason shows when it is applied.
  */
 import type { ShardCopy, StoredVersion } from '../shard-copy/shard-copy.ts';
-import { compareToPlanned, fetchLive } from './fetch-live.ts';
+import { compareToPlanned, readLive } from './fetch-live.ts';
 import type { SettledDifference, SettleOptions } from './settle.ts';
 
 /** By position of a copy why a winner is held back there. */
@@ -48,16 +48,12 @@ async function readWinners(
     else if (holder !== undefined) unread.set(holder, [...(unread.get(holder) ?? []), difference]);
   }
   for (const [holder, asked] of unread) {
-    let at = 0;
-    const keys = asked.map(({ key }) => key);
-    for await (const page of fetchLive(holder, keys, signal)) {
-      for (const { version } of page) {
-        const difference = asked[at++];
-        if (difference === undefined || version === null) continue;
-        // What has changed since is looked at again when it is applied.
-        if (compareToPlanned(version, difference.winner, spelling) === 0) found.set(difference, version);
-      }
-    }
+    const take = (difference: SettledDifference, version: StoredVersion | null): void => {
+      // What has changed since is looked at again when it is applied.
+      if (version !== null && compareToPlanned(version, difference.winner, spelling) === 0)
+        found.set(difference, version);
+    };
+    await readLive(holder, asked, take, signal);
   }
   return found;
 }

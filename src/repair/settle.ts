@@ -8,7 +8,7 @@ import { resolve, tellsVersion } from '../diff/resolve.ts';
 import type { Spelling } from '../property/source-json.ts';
 import type { Version } from '../property/version.ts';
 import type { Leaf, ShardCopy, SlotSummary, StoredVersion } from '../shard-copy/shard-copy.ts';
-import { digestSpelled, fetchLive } from './fetch-live.ts';
+import { digestSpelled, readLive } from './fetch-live.ts';
 
 /** Differences settled together, so that fetches come in batches. */
 export const settleBatch = 200;
@@ -144,21 +144,16 @@ async function fetchCandidates(
     copies.map(async (copy, position) => {
       const asked = open.filter((one) => wanted(one, position));
       if (asked.length === 0) return;
-      const keys = asked.map(({ key }) => key);
-      let at = 0;
-      for await (const page of fetchLive(copy, keys, signal)) {
-        for (const { version } of page) {
-          const one = asked[at++];
-          if (one === undefined) break;
-          // The live version may be newer than the leaf: then it is what this copy has.
-          one.candidates[position] = version && {
-            revision: version.revision,
-            deleteTime: version.deleteTime,
-            digest: digestSpelled(version, spelling),
-            fetched: { decidingDigest: digestSpelled(version, deciding), stored: version },
-          };
-        }
-      }
+      const take = ({ candidates }: Open, version: StoredVersion | null): void => {
+        // The live version may be newer than the leaf: then it is what this copy has.
+        candidates[position] = version && {
+          revision: version.revision,
+          deleteTime: version.deleteTime,
+          digest: digestSpelled(version, spelling),
+          fetched: { decidingDigest: digestSpelled(version, deciding), stored: version },
+        };
+      };
+      await readLive(copy, asked, take, signal);
     }),
   );
 }
