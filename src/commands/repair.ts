@@ -165,13 +165,12 @@ async function tellReport(
   const held = heldBack === 0 ? '' : ` (${heldBack} held back)`;
   const readable = `${outcome}${why}: ${differing} differing, ${changed} changed, ${kept} kept, ${failed} failed${held}; ${shipped} values sent, ${bytes} bytes`;
   const lines = [readable];
+  const places = [...new Set(leftOut)];
   if (leftOut.length > 0)
-    lines.push(
-      `the plan is not of ${leftOut.length} copies, at ${[...new Set(leftOut)].join(', ')}: they are as they were`,
-    );
+    lines.push(`the plan is not of ${leftOut.length} copies, at ${places.join(', ')}: they are as they were`);
   if (pushRate !== null) lines.push(readableRate(pushRate));
   const more = {
-    ...(leftOut.length > 0 && { leftOut: { copies: leftOut.length, places: [...new Set(leftOut)] } }),
+    ...(leftOut.length > 0 && { leftOut: { copies: leftOut.length, places } }),
     ...(pushRate !== null && { pushRate }),
   };
   await out.summary({ outcome, reason, stale, otherSpelling, ...counts, ...more }, lines.join('\n'));

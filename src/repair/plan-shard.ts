@@ -254,8 +254,7 @@ function planEntry(
   const entity = joinEntity(named);
   const holders: string[] = [];
   const lackers: PlanLacker[] = [];
-  for (let position = 0; position < copies.length; position++) {
-    const place = copies[position]?.place ?? '';
+  for (const [position, { place }] of copies.entries()) {
     const reason = heldBack.get(position);
     const before = versions[position] ?? null;
     if (winners.includes(position)) holders.push(place);

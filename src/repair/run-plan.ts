@@ -139,16 +139,16 @@ export class RunPlan implements PlanSink, AsyncDisposable {
       offset += bytesRead;
       held = Buffer.concat([held, chunk.subarray(0, bytesRead)]);
       let at = 0;
-      while (left > 0 && entryEnd(held, at) !== null) {
-        const page: PlanEntry[] = [];
-        for (let end = entryEnd(held, at); end !== null && page.length < Math.min(left, planPageEntries); ) {
-          page.push(decodeEntry(held, { at, end }, shard));
-          at = end;
-          end = entryEnd(held, at);
-        }
-        left -= page.length;
+      let page: PlanEntry[] = [];
+      for (let end = entryEnd(held, at); end !== null && left > 0; end = entryEnd(held, at)) {
+        page.push(decodeEntry(held, { at, end }, shard));
+        at = end;
+        left--;
+        if (page.length < planPageEntries) continue;
         yield page;
+        page = [];
       }
+      if (page.length > 0) yield page;
       held = held.subarray(at);
     }
   }
